@@ -1,0 +1,213 @@
+"""The ports: what commands may ask of the outside, as small Protocols and the values they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mlops_ci.core.lineage import Stage
+from mlops_ci.core.report import Approval, ModelRef, Report, Source
+
+
+class Console(Protocol):
+    """Progress for a person who waits; nothing that a program parses."""
+
+    def info(self, text: str) -> None:
+        """Say one line."""
+
+    def group(self, title: str) -> AbstractContextManager[None]:
+        """Fold what is said inside under a title."""
+
+    def untrusted(self, line: str) -> None:
+        """Pass on one line of foreign output so that it can command nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRun:
+    """What a reproduction produced.
+
+    Attributes
+    ----------
+    stages
+        All stages that the targets need, in topological order, each with its state.
+    lock_text
+        The dvc.lock as it now stands.
+    lock_changed
+        True if the run changed it: the commit's dvc.lock was stale.
+    notices
+        Sentences for the report (a stale lock, passed environment variables).
+    """
+
+    stages: Sequence[Stage]
+    lock_text: str
+    lock_changed: bool = False
+    notices: Sequence[str] = ()
+
+
+class Pipeline(Protocol):
+    """A data pipeline that can be reproduced (DVC)."""
+
+    def reproduce(self, mode: Literal["run", "verify", "pull"], targets: Sequence[str]) -> PipelineRun:
+        """Bring the outputs of the targets up to date and say what was done.
+
+        Raises
+        ------
+        PipelineError
+            If a stage fails, times out, or the pipeline cannot be run as it stands.
+        ServiceError
+            If the data remote does not answer.
+        """
+
+
+class Repository(Protocol):
+    """The git repository that the change is in; read only."""
+
+    root: Path
+
+    def head(self) -> str:
+        """Return the full SHA of HEAD."""
+
+    def resolve(self, revision: str) -> str | None:
+        """Return the full SHA of a revision, or None where there is none."""
+
+    def target_tip(self, branch: str | None) -> tuple[str, str] | None:
+        """Return name and SHA of the target branch's tip (the remote's where there is one)."""
+
+    def read(self, revision: str, path: str) -> bytes | None:
+        """Return a file at a revision, or None where it does not exist there."""
+
+    def changed(self, base: str, head: str) -> list[str]:
+        """Return the paths that differ between the merge base of the two and head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """The model version that the champion alias names.
+
+    Attributes
+    ----------
+    ref
+        Version, run, digest, link and commit.
+    tags
+        Of the version, over those of its run.
+    metrics
+        Scalars logged with its run.
+    evaluation
+        Artifact path of its evaluation, or None where it has none.
+    """
+
+    ref: ModelRef
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluation: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRecord:
+    """All that is kept of a candidate, so that promotion never has to train again.
+
+    Attributes
+    ----------
+    model
+        Registered name it would be promoted under.
+    run_id
+        The user's own run to adopt, or None to make one.
+    name
+        Name of a run that is made.
+    params, metrics, tags
+        As MLflow keeps them; tags carry the digests.
+    artifacts
+        Local file or folder by artifact path.
+    datasets
+        (name, digest, source) of each dataset to be shown with the run.
+    """
+
+    model: str
+    run_id: str | None = None
+    name: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    datasets: Sequence[tuple[str, str, str]] = ()
+
+
+class Registry(Protocol):
+    """The model registry and run tracker (MLflow)."""
+
+    def champion(self, model: str, alias: str) -> Champion | None:
+        """Return the champion, or None where the model or the alias does not exist.
+
+        Raises
+        ------
+        ServiceError
+            If the registry does not answer, or denies access.
+        EvidenceError
+            If the alias names a version whose run or artifacts are gone.
+        """
+
+    def download(self, run_id: str, artifact: str, into: Path) -> Path:
+        """Fetch one artifact of a run; return where it is."""
+
+    def record(self, candidate: CandidateRecord) -> ModelRef:
+        """Write the candidate's run, whole or not marked as complete; return its reference."""
+
+    def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
+        """Return complete candidate runs that carry all these tags, newest first."""
+
+    def holdout_uses(self, model: str, holdout_digest: str) -> int:
+        """Return how many different candidates were judged on this holdout before."""
+
+    def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
+        """Register the run's model as a new version; return it with its version."""
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Point an alias at a version, and read it back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """The change that a forge run is about, with what its API says now."""
+
+    number: int
+    author: str
+    head: str
+    base: str
+    target: str
+    from_fork: bool = False
+
+
+class Forge(Protocol):
+    """Where reports go and approvals come from: only what every forge can do."""
+
+    def source(self) -> Source:
+        """Return the run and the change this process works for."""
+
+    def pull_request(self) -> PullRequest | None:
+        """Return the change, read from the forge now; None outside a pull request."""
+
+    def approvals(self, change: PullRequest) -> list[Approval]:
+        """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
+
+    def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
+        """Deliver a report: `rendered` by format (``markdown``, ``comment``, ``json``, ``text``).
+
+        Return the comment's address, or None where none was written. Delivery is tried in every
+        way that is left: a comment that cannot be written must not lose the verdict.
+        """
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Hand values to later steps of the same job."""
+
+
+class Frames(Protocol):
+    """Reading tables."""
+
+    def read(self, path: Path, columns: Sequence[str] | None = None) -> Mapping[str, Any]:
+        """Return the columns of a CSV or Parquet file as arrays of one length."""
+
+    def batches(self, path: Path) -> Iterator[Any]:
+        """Return the Arrow record batches of a table, one at a time."""

@@ -1,0 +1,1 @@
+"""One short function a verb: settings and tools in, a Report out."""

@@ -1,0 +1,1 @@
+"""The pure core: decisions from arrays and plain values, with no I/O (a test enforces it)."""

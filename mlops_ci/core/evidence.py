@@ -1,0 +1,167 @@
+"""Evaluations: the per-row predictions of one model on one holdout, and their identity."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class InvalidEvaluationError(ValueError):
+    """Arrays that cannot be an evaluation; the message names the column and the row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Per-row predictions of one model on one holdout.
+
+    Rows are sorted by id on construction through `evaluation`, so that two evaluations of the
+    same holdout line up by position and nothing depends on the order of rows in a file.
+
+    Attributes
+    ----------
+    id
+        Row identities, shape (n,), text; unique.
+    target
+        True labels or values, shape (n,); None where only per-row metric columns are compared.
+    prediction
+        Predicted labels or values, shape (n,), or None.
+    score
+        Score of the positive class, shape (n,), or one column a class, shape (n, k), or None.
+    score_labels
+        The class of each column of a two-dimensional `score`.
+    group
+        Cluster of each row (a user, a device), shape (n,), or None: rows of one group are dependent.
+    weight
+        Weight of each row, shape (n,), finite and >= 0, or None.
+    columns
+        Further columns by name, each of shape (n,): slices and per-row metrics.
+    """
+
+    id: Array
+    target: Array | None = None
+    prediction: Array | None = None
+    score: Array | None = None
+    score_labels: tuple[str, ...] = ()
+    group: Array | None = None
+    weight: Array | None = None
+    columns: Mapping[str, Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def take(self, rows: Array) -> Evaluation:
+        """Return the evaluation of some of the rows, by position or by mask, shape (k,) or (n,)."""
+
+        def pick(values: Array | None) -> Array | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            id=self.id[rows],
+            target=pick(self.target),
+            prediction=pick(self.prediction),
+            score=pick(self.score),
+            group=pick(self.group),
+            weight=pick(self.weight),
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
+
+def canonical(values: Array) -> Array:
+    """Return values as text that does not depend on the file format, shape (n,).
+
+    A label read as ``1`` (CSV), ``1.0`` (a float column) or ``True`` (a boolean one) is the same label.
+    """
+    values = np.asarray(values)
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+        text = values.astype(str).astype(object)
+        text[whole] = values[whole].astype(np.int64).astype(str)
+        return text.astype(str)
+    return values.astype(str)
+
+
+def evaluation(**arrays: Any) -> Evaluation:
+    """Build an `Evaluation`: check it, make the ids text, and sort the rows by id.
+
+    Raises
+    ------
+    InvalidEvaluationError
+        If it is empty, an id occurs twice, or a column has another length, a NaN or an infinity.
+    """
+    columns: Mapping[str, Array] = arrays.pop("columns", {})
+    labels: Sequence[str] = arrays.pop("score_labels", ())
+    ids = canonical(arrays.pop("id"))
+    if len(ids) == 0:
+        raise InvalidEvaluationError("there is no row")
+    parts = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    for name, values in parts.items():
+        if len(values) != len(ids):
+            raise InvalidEvaluationError(f"column '{name}' has {len(values)} rows, the ids {len(ids)}")
+        _refuse_missing(name, values, ids)
+    if "weight" in parts and (parts["weight"] < 0).any():
+        row = ids[int(np.argmax(parts["weight"] < 0))]
+        raise InvalidEvaluationError(f"the weight of row '{row}' is negative")
+    order = np.argsort(ids, kind="stable")
+    same = ids[order][1:] == ids[order][:-1]
+    if same.any():
+        twice = ids[order][:-1][same]
+        raise InvalidEvaluationError(
+            f"id '{twice[0]}' occurs more than once ({len(np.unique(twice))} such ids)"
+        )
+    whole = Evaluation(
+        id=ids,
+        columns={name: np.asarray(values) for name, values in columns.items()},
+        score_labels=tuple(labels),
+        **parts,
+    )
+    return whole.take(order)
+
+
+def holdout_digest(one: Evaluation) -> str:
+    """Return the SHA-256 that identifies the holdout: its ids and labels, in id order."""
+    digest = hashlib.sha256(f"mlops-ci holdout 1 {len(one)}\n".encode())
+    for values in (one.id, *([] if one.target is None else [canonical(one.target)])):
+        digest.update(_length_prefixed(values))
+    return digest.hexdigest()
+
+
+def evaluation_digest(one: Evaluation) -> str:
+    """Return the SHA-256 of everything that an evaluation says, independent of its file format."""
+    digest = hashlib.sha256(holdout_digest(one).encode())
+    parts = {"prediction": one.prediction, "score": one.score, "group": one.group, "weight": one.weight}
+    for name, values in [*parts.items(), *sorted(one.columns.items())]:
+        if values is not None:
+            digest.update(name.encode() + b"\0" + _length_prefixed(canonical(values).ravel()))
+    return digest.hexdigest()
+
+
+def _length_prefixed(values: Array) -> bytes:
+    """Encode texts so that no two different lists give the same bytes (a separator could occur in an id)."""
+    texts = [value.encode() for value in values.tolist()]
+    return np.array([len(text) for text in texts], dtype="<u8").tobytes() + b"".join(texts)
+
+
+def _refuse_missing(name: str, values: Array, ids: Array) -> None:
+    if values.dtype.kind == "f":
+        bad: Array = ~np.isfinite(values)
+    elif values.dtype.kind == "O":
+        bad = np.array([value is None or value != value for value in values.tolist()])  # noqa: PLR0124 (NaN)
+    else:
+        return
+    if bad.ndim == 2:
+        bad = bad.any(axis=1)
+    if bad.any():
+        row = ids[int(np.argmax(bad))]
+        raise InvalidEvaluationError(
+            f"column '{name}' has {int(bad.sum())} missing or infinite values, the first in row '{row}'"
+        )

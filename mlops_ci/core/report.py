@@ -1,0 +1,161 @@
+"""The Report: what every command returns, what templates see, and what the JSON output is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from mlops_ci.core.lineage import Lineage, Stage
+from mlops_ci.core.verdict import Finding, Result
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """One change to the outside, as data: with ``--dry-run`` it is shown and not applied."""
+
+    kind: str
+    target: str
+    value: str = ""
+    applied: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A sentence that every reader must see.
+
+    `level` ``warning`` and ``danger`` stand above the findings, ``note`` below them.
+    """
+
+    text: str
+    level: Literal["note", "warning", "danger"] = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRef:
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    version
+        Registry version, as text; None for a candidate that is not registered.
+    run_id
+        Its MLflow run, or None.
+    digest
+        SHA-256 of the model's bytes, or None where they are not known.
+    url
+        Where a person can look at it, or None.
+    commit
+        The git commit it was made from, or None.
+    """
+
+    version: str | None = None
+    run_id: str | None = None
+    digest: str | None = None
+    url: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Someone's word that a held change may be merged."""
+
+    actor: str
+    commit: str
+    reason: str
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The run and the change that a report is about; a newer one is never overwritten by an older.
+
+    Attributes
+    ----------
+    head, base
+        Full SHA of the change's head, and of the target branch's tip.
+    target
+        Name of the target branch.
+    pull_request
+        Its number, or None.
+    run_id, run_attempt
+        Of the forge's workflow run; (0, 0) outside a forge.
+    run_url
+        Where its log is.
+    time
+        UTC, ISO 8601, seconds.
+    """
+
+    head: str = ""
+    base: str = ""
+    target: str = ""
+    pull_request: int | None = None
+    run_id: int = 0
+    run_attempt: int = 0
+    run_url: str = ""
+    time: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a command found; the template API and the JSON output, versioned.
+
+    Attributes
+    ----------
+    command, model
+        The verb, and the registered model's name.
+    verdict, exit_code
+        As decided; `exit_code` is what the process ends with.
+    headline, summary
+        One line, and one to three sentences, in words a person without statistics understands.
+    next_step
+        What to do now, as a sentence.
+    holdout
+        ``digest``, ``n``, ``uses``, and how the rows were matched.
+    alpha
+        One-sided error rate of each proof.
+    """
+
+    command: str
+    model: str = ""
+    verdict: Result | None = None
+    exit_code: int = 0
+    headline: str = ""
+    summary: str = ""
+    next_step: str = ""
+    champion: ModelRef | None = None
+    candidate: ModelRef | None = None
+    findings: Sequence[Finding] = ()
+    alpha: float | None = None
+    holdout: Mapping[str, Any] = field(default_factory=dict)
+    drift: Mapping[str, Any] | None = None
+    lineage: Lineage | None = None
+    stages: Sequence[Stage] = ()
+    notices: Sequence[Notice] = ()
+    actions: Sequence[Action] = ()
+    approval: Approval | None = None
+    source: Source = Source()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: finite numbers, text, lists and dicts."""
+        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}
+
+
+def plain(value: Any) -> Any:
+    """Turn values into plain JSON ones; what JSON cannot say (NaN, infinity) becomes None."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else None
+    return value

@@ -1,0 +1,116 @@
+"""Findings, and the verdict and decision that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What one comparison showed."""
+
+    BETTER = "better"
+    NON_INFERIOR = "non_inferior"
+    UNCHANGED = "unchanged"
+    INCONCLUSIVE = "inconclusive"
+    WORSE = "worse"
+    ERROR = "error"
+
+
+class Result(StrEnum):
+    """What the whole check showed."""
+
+    PASS = "pass"  # noqa: S105
+    INCONCLUSIVE = "inconclusive"
+    FAIL = "fail"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One row of a verdict: what was compared, and what that showed.
+
+    Attributes
+    ----------
+    metric, slice
+        Name of the metric; ``column=value`` of the slice, or None for all rows.
+    outcome
+        What the comparison showed.
+    greater_is_better
+        Direction of the metric.
+    champion, candidate
+        Values of the metric, in its unit; None where unknown.
+    difference
+        Oriented: positive is better. None where unknown.
+    interval
+        (L, U): the one-sided 1 - alpha bounds of `difference`; None where there is none.
+    margin
+        Accepted loss, absolute, in the metric's unit.
+    method
+        Name of the statistical method, or ``point only``.
+    n
+        Number of rows (or units) compared.
+    pvalue, adjusted_pvalue
+        Of "the candidate is worse by more than the margin": raw, and Holm-adjusted in its family.
+    minimum_detectable_loss
+        Loss that this many rows would prove with 80% power.
+    rows_needed
+        About how many rows would settle an inconclusive finding.
+    gated
+        Whether the verdict depends on it.
+    message
+        One plain sentence.
+    """
+
+    metric: str
+    slice: str | None = None
+    outcome: Outcome
+    greater_is_better: bool = True
+    champion: float | None = None
+    candidate: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    margin: float | None = None
+    method: str = ""
+    n: int = 0
+    pvalue: float | None = None
+    adjusted_pvalue: float | None = None
+    minimum_detectable_loss: float | None = None
+    rows_needed: int | None = None
+    gated: bool = True
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The findings of one check, and what follows.
+
+    Attributes
+    ----------
+    verdict
+        ``pass``, ``inconclusive``, ``fail`` or ``error``.
+    findings
+        In the order of the policy: overall findings first, then slices.
+    notices
+        Sentences that every reader must see.
+    held
+        True if someone has to approve the merge.
+    blocked
+        True if the policy blocks what is not proven (``on_inconclusive: block``).
+    """
+
+    verdict: Result
+    findings: Sequence[Finding] = ()
+    notices: tuple[str, ...] = ()
+    held: bool = False
+    blocked: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass or merge with a notice, 1 fail or blocked, 3 held, 5 error."""
+        if self.verdict is Result.ERROR:
+            return 5
+        if self.verdict is Result.FAIL or self.blocked:
+            return 1
+        return 3 if self.held else 0
