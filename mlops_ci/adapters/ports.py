@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from mlops_ci.core.bundle import Manifest
+from mlops_ci.core.evidence import Evaluation
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
@@ -45,6 +47,18 @@ class PipelineRun:
     lock_text: str
     lock_changed: bool = False
     notices: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A candidate's manifest, and where the files it names are on this machine.
+
+    `places` maps the manifest's paths to files and folders; they may be anywhere, so that a single
+    job needs no copy of a large model.
+    """
+
+    manifest: Manifest
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Pipeline(Protocol):
@@ -206,8 +220,46 @@ class Forge(Protocol):
 class Frames(Protocol):
     """Reading tables."""
 
-    def read(self, path: Path, columns: Sequence[str] | None = None) -> Mapping[str, Any]:
-        """Return the columns of a CSV or Parquet file as arrays of one length."""
+    def read(
+        self, path: Path, columns: Sequence[str] | None = None, *, text: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """Return the columns of a CSV or Parquet file as arrays of one length; those in `text` as text."""
 
-    def batches(self, path: Path) -> Iterator[Any]:
-        """Return the Arrow record batches of a table, one at a time."""
+    def names(self, path: Path) -> list[str]:
+        """Return the names of its columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a predictions file mean; None or empty where it has none.
+
+    `required` names the columns without which the file is an error; others may be missing.
+    """
+
+    id: str
+    target: str | None = None
+    prediction: str | None = None
+    score: str | Sequence[str] | None = None
+    group: str | None = None
+    weight: str | None = None
+    further: Sequence[str] = ()
+    required: frozenset[str] = frozenset()
+
+
+class Evaluations(Protocol):
+    """Reading and keeping evaluations."""
+
+    def read(self, path: Path, columns: Columns, labels: Path | None = None) -> Evaluation:
+        """Read a predictions file; with `labels`, targets are joined from that file by id.
+
+        Raises
+        ------
+        PredictionsError
+            Naming the file, and the column or row that is wrong.
+        """
+
+    def load(self, path: Path) -> Evaluation:
+        """Read an evaluation that `save` wrote."""
+
+    def save(self, one: Evaluation, path: Path) -> None:
+        """Write an evaluation in one fixed Parquet layout, sorted by id."""
