@@ -206,8 +206,16 @@ class Forge(Protocol):
 class Frames(Protocol):
     """Reading tables."""
 
-    def read(self, path: Path, columns: Sequence[str] | None = None) -> Mapping[str, Any]:
-        """Return the columns of a CSV or Parquet file as arrays of one length."""
+    def read(
+        self, path: Path, columns: Sequence[str] | None = None, *, text: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """Return columns of a table as arrays of one length; those in `text` as text, unchanged.
+
+        Raises
+        ------
+        PredictionsError
+            If the file is missing, unreadable or cut short, has no row, or lacks a column.
+        """
 
     def batches(self, path: Path) -> Iterator[Any]:
         """Return the Arrow record batches of a table, one at a time."""
