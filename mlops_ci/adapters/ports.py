@@ -252,6 +252,19 @@ class Columns:
     required: frozenset[str] = frozenset()
 
 
+class Files(Protocol):
+    """Files of the working tree, whose content a pull request wrote."""
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes, or of a folder's paths and bytes.
+
+        Raises
+        ------
+        EvidenceError
+            If it is empty, or holds a link that leads out of it.
+        """
+
+
 class Evaluations(Protocol):
     """Reading and keeping evaluations."""
 
