@@ -247,7 +247,13 @@ class Frames(Protocol):
     def read(
         self, path: Path, columns: Sequence[str] | None = None, *, text: Sequence[str] = ()
     ) -> Mapping[str, Any]:
-        """Return the columns of a CSV or Parquet file as arrays of one length; those in `text` as text."""
+        """Return columns of a table as arrays of one length; those in `text` as text, unchanged.
+
+        Raises
+        ------
+        PredictionsError
+            If the file is missing, unreadable or cut short, has no row, or lacks a column.
+        """
 
     def names(self, path: Path) -> list[str]:
         """Return the names of its columns."""
