@@ -111,12 +111,15 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    created
+        When the version was registered, UTC, ISO 8601.
     """
 
     ref: ModelRef
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    created: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +135,11 @@ class CandidateRecord:
     name
         Name of a run that is made.
     params, metrics, tags
-        As MLflow keeps them; tags carry the digests.
+        As MLflow keeps them; tags carry the digests under the names of ``core.tags``.
     artifacts
-        Local file or folder by artifact path.
+        Local file or folder by artifact path, in the layout of ``core.tags``: ``model`` (a folder) or
+        ``model/<name>`` (a bare file), ``evaluation/predictions.parquet``, ``evidence/...``. The
+        tags that say where they are in the run are the registry's to set.
     datasets
         (name, digest, source) of each dataset to be shown with the run.
     """
@@ -153,30 +158,49 @@ class Registry(Protocol):
     """The model registry and run tracker (MLflow)."""
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the champion, or None where the model or the alias does not exist.
+        """Return the champion, or None where the model or the alias never existed.
 
         Raises
         ------
         ServiceError
             If the registry does not answer, or denies access.
         EvidenceError
-            If the alias names a version whose run or artifacts are gone.
+            If the alias is gone with the version it named, or that version's run is gone.
         """
 
+    def version(self, model: str, version: str) -> Champion | None:
+        """Return one version, or None where it does not exist (any more)."""
+
+    def history(self, model: str, limit: int = 20) -> list[Champion]:
+        """Return the newest versions, newest first; those whose run is gone come without metrics."""
+
     def download(self, run_id: str, artifact: str, into: Path) -> Path:
-        """Fetch one artifact of a run; return where it is."""
+        """Fetch one artifact of a run; return where it is.
+
+        Raises
+        ------
+        EvidenceError
+            If the run or the artifact is not there (any more).
+        """
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference."""
+        """Write the candidate's run, whole or not marked as complete; return its reference.
+
+        An identical candidate that was recorded before gives its run again. The user's own run is
+        adopted unless it already stands for something else; then a run is made that names it.
+        """
 
     def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
         """Return complete candidate runs that carry all these tags, newest first."""
 
-    def holdout_uses(self, model: str, holdout_digest: str) -> int:
-        """Return how many different candidates were judged on this holdout before."""
+    def holdout_uses(self, model: str, holdout_digest: str, *, excluding: str | None = None) -> int:
+        """Return how many different candidates were judged on this holdout.
+
+        `excluding` is the evaluation digest of the candidate at hand, which may be recorded already.
+        """
 
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
-        """Register the run's model as a new version; return it with its version."""
+        """Register the run's model as a version, once; return it with its version."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
