@@ -111,6 +111,8 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    evaluation_run
+        The run that holds it.
     created
         When the version was registered, UTC, ISO 8601.
     """
@@ -119,6 +121,7 @@ class Champion:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    evaluation_run: str | None = None
     created: str | None = None
 
 
@@ -201,6 +204,11 @@ class Registry(Protocol):
 
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
         """Register the run's model as a version, once; return it with its version."""
+
+    def attach(
+        self, model: str, version: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> None:
+        """Keep artifacts with a version (in its run, or in one made for it), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
