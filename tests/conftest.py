@@ -1,13 +1,18 @@
-"""Fixtures for all tests: no network but this machine's, and a GitHub that lives here."""
+"""Fixtures that several tests share: no network but this machine's, a GitHub, an MLflow."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.github import GitHub
+from mlflow_parts import Server, start_server
+
+from mlops_ci.adapters.mlflow import MlflowRegistry
 
 LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})
 
@@ -39,3 +44,27 @@ def github() -> Iterator[GitHub]:
         server.add_pull(7, "a" * 40)
         yield server
         assert server.violations == []
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An sqlite database with MLflow's tables: making them takes a second, copying them nothing."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    registry = MlflowRegistry(root=folder, tracking_uri="sqlite:///mlflow.db")
+    with registry._connection.calls("make the tables") as client:
+        client.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def sqlite_registry(tmp_path: Path, empty_mlflow_database: Path) -> MlflowRegistry:
+    """The registry of a laptop: `mlflow.db` in a repository's root."""
+    shutil.copy(empty_mlflow_database, tmp_path / "mlflow.db")
+    return MlflowRegistry("sqlite:///mlflow.db", root=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real MLflow server for the whole test run."""
+    with start_server(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server

@@ -45,7 +45,7 @@ class GitHubForge:
         If the event's payload cannot be read.
     """
 
-    def __init__(  # noqa: PLR0913 (by keyword)
+    def __init__(
         self,
         *,
         token: str = "",

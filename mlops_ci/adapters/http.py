@@ -71,7 +71,7 @@ class Client:
         For tests.
     """
 
-    def __init__(  # noqa: PLR0913 (by keyword)
+    def __init__(
         self,
         base_url: str,
         *,
