@@ -18,7 +18,16 @@ class Console(Protocol):
     """Progress for a person who waits; nothing that a program parses."""
 
     def info(self, text: str) -> None:
-        """Say one line."""
+        """Say one line, or some."""
+
+    def warn(self, text: str, *, title: str = "") -> None:
+        """Say something that must be seen; GitHub shows it beside the run."""
+
+    def error(self, text: str, *, title: str = "") -> None:
+        """Say why the check fails; GitHub shows it beside the run."""
+
+    def mask(self, value: str) -> None:
+        """Have the forge hide a secret in the log."""
 
     def group(self, title: str) -> AbstractContextManager[None]:
         """Fold what is said inside under a title."""
@@ -238,11 +247,22 @@ class Forge(Protocol):
     def approvals(self, change: PullRequest) -> list[Approval]:
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the change that a check is running, in the comment that `publish` will replace.
+
+        `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
+        what cannot be delivered.
+        """
+
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report: `rendered` by format (``markdown``, ``comment``, ``json``, ``text``).
+        """Deliver a report, once for each `key` (a command and a model, or one for all models).
+
+        `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
+        be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
         Return the comment's address, or None where none was written. Delivery is tried in every
-        way that is left: a comment that cannot be written must not lose the verdict.
+        way that is left: a comment that cannot be written must not lose the verdict, so nothing is
+        raised.
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
