@@ -73,8 +73,17 @@ class Evidence:
 class Pipeline(Protocol):
     """A data pipeline that can be reproduced (DVC)."""
 
-    def reproduce(self, mode: Literal["run", "verify", "pull"], targets: Sequence[str]) -> PipelineRun:
+    def reproduce(
+        self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
+    ) -> PipelineRun:
         """Bring the outputs of the targets up to date and say what was done.
+
+        Parameters
+        ----------
+        targets
+            Stages; all of the top dvc.yaml where there are none.
+        needed
+            Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
         Raises
         ------
