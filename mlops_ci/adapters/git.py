@@ -146,6 +146,12 @@ class GitRepository:
             )
         return done.stdout
 
+    def paths(self, revision: str) -> list[str]:
+        """Return the paths of all files at a revision, relative to the top of the repository."""
+        return [
+            path for path in self._text("ls-tree", "-r", "-z", "--name-only", revision).split("\0") if path
+        ]
+
     def changed(self, base: str, head: str) -> list[str]:
         """Return the paths that differ between the merge base of the two and head, sorted."""
         start = self.merge_base(base, head)

@@ -58,7 +58,7 @@ class Completed:
     cpu: float
 
 
-def run(  # noqa: PLR0913 (as of subprocess.run)
+def run(
     command: Sequence[str],
     *,
     cwd: Path,
