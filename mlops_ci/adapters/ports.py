@@ -18,7 +18,16 @@ class Console(Protocol):
     """Progress for a person who waits; nothing that a program parses."""
 
     def info(self, text: str) -> None:
-        """Say one line."""
+        """Say one line, or some."""
+
+    def warn(self, text: str, *, title: str = "") -> None:
+        """Say something that must be seen; GitHub shows it beside the run."""
+
+    def error(self, text: str, *, title: str = "") -> None:
+        """Say why the check fails; GitHub shows it beside the run."""
+
+    def mask(self, value: str) -> None:
+        """Have the forge hide a secret in the log."""
 
     def group(self, title: str) -> AbstractContextManager[None]:
         """Fold what is said inside under a title."""
@@ -127,6 +136,8 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    evaluation_run
+        The run that holds it.
     created
         When the version was registered, UTC, ISO 8601.
     """
@@ -135,6 +146,7 @@ class Champion:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    evaluation_run: str | None = None
     created: str | None = None
 
 
@@ -218,6 +230,11 @@ class Registry(Protocol):
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
         """Register the run's model as a version, once; return it with its version."""
 
+    def attach(
+        self, model: str, version: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> None:
+        """Keep artifacts with a version (in its run, or in one made for it), and tag it."""
+
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
 
@@ -246,11 +263,22 @@ class Forge(Protocol):
     def approvals(self, change: PullRequest) -> list[Approval]:
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the change that a check is running, in the comment that `publish` will replace.
+
+        `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
+        what cannot be delivered.
+        """
+
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report: `rendered` by format (``markdown``, ``comment``, ``json``, ``text``).
+        """Deliver a report, once for each `key` (a command and a model, or one for all models).
+
+        `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
+        be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
         Return the comment's address, or None where none was written. Delivery is tried in every
-        way that is left: a comment that cannot be written must not lose the verdict.
+        way that is left: a comment that cannot be written must not lose the verdict, so nothing is
+        raised.
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
