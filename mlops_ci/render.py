@@ -45,7 +45,7 @@ def escape_markdown(value: object) -> Markup:
 
 
 def prose(form: str) -> Callable[[object], Markup]:
-    """Return a filter for our own sentences: what stands between backticks is set as code, all else escaped."""
+    """Return a filter for our own sentences: what stands between backticks becomes code."""
     plain_text = _escaper(form)
     in_code = escape_markdown if form == "markdown" else escape
 
@@ -63,7 +63,7 @@ def prose(form: str) -> Callable[[object], Markup]:
 
 
 def link(value: object) -> Markup:
-    """Return an address that may stand in a link: http or https, with nothing in it that could end the link."""
+    """Return an address that may stand in a link: http or https, and nothing that could end the link."""
     text = str(value or "")
     if not re.fullmatch(r"https?://[^\s<>\"'()\\\[\]`]+", text):
         return Markup("")

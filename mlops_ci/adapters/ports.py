@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation
-from mlops_ci.core.lineage import Stage
+from mlops_ci.core.lineage import Lineage, Stage, lineage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
 
@@ -50,12 +50,19 @@ class PipelineRun:
         True if the run changed it: the commit's dvc.lock was stale.
     notices
         Sentences for the report (a stale lock, passed environment variables).
+    environment
+        Checksum of each lock file of the user's environment, by its path in the repository.
     """
 
     stages: Sequence[Stage]
     lock_text: str
     lock_changed: bool = False
     notices: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def lineage(self, git_commit: str) -> Lineage:
+        """Return where what was produced comes from."""
+        return lineage(git_commit, self.stages, self.lock_text, self.environment)
 
 
 @dataclass(frozen=True, kw_only=True)
