@@ -98,7 +98,11 @@ def choose_grid(low: float | int | None, high: float | int | None, *, floats: bo
         first, last = int(low), int(high)
     shift = max((last - first).bit_length() - _NARROW_BITS, 0)
     if shift >= FULL_SHIFT:
-        return Grid() if floats else Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=False)
+        return (
+            Grid()
+            if floats
+            else Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=False)
+        )
     return Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=floats)
 
 

@@ -90,9 +90,7 @@ class CellCounter:
             # Nothing below the cells' top bits: each cell holds one value, its end nearest to zero.
             low = high = np.where(low < 0, high, low) if self.grid.floats else low
         order = np.argsort(low)
-        cells = Sketch(
-            low=low[order], high=high[order], count=counts[index][order], floats=self.grid.floats
-        )
+        cells = Sketch(low=low[order], high=high[order], count=counts[index][order], floats=self.grid.floats)
         return union([cells, *atoms])
 
     def _all_on_edges(self) -> bool:
@@ -164,14 +162,19 @@ def refine(sketch: Sketch, chunks: Chunks, grid: Grid, heaviest: float) -> Sketc
         else:
             number = nodes >> np.int64(shift)
             half = grid.length // 2
-            places = np.where(number >= 0, number, half - 1 - number) if grid.base is None else number - grid.base
+            places = (
+                np.where(number >= 0, number, half - 1 - number) if grid.base is None else number - grid.base
+            )
             size = grid.length
         bits = min(shift, max(_SUB_BITS - int(len(nodes) - 1).bit_length(), 6))
         levels.append(_Level.of(places, nodes, size, shift, bits))
         parts, nodes = _split(chunks, grid, levels, most)
         outside = ~np.isin(sketch.low, levels[-1].low) | sketch.atoms
         kept = Sketch(
-            low=sketch.low[outside], high=sketch.high[outside], count=sketch.count[outside], floats=sketch.floats
+            low=sketch.low[outside],
+            high=sketch.high[outside],
+            count=sketch.count[outside],
+            floats=sketch.floats,
         )
         sketch = union([kept, parts])
         shift -= bits
@@ -282,4 +285,3 @@ def _atom(key: int, count: int) -> Sketch:
         return EMPTY
     at = np.array([key], dtype=np.int64)
     return Sketch(low=at, high=at, count=np.array([count], dtype=np.int64))
-

@@ -186,4 +186,6 @@ def _bounds(sketch: Sketch, at: Array) -> tuple[Array, Array]:
 
 
 def _unsigned(values: Array) -> Array:
-    return values.view(np.int64) if not len(values) or int(values.max()) < 2**63 else values.astype(np.float64)
+    return (
+        values.view(np.int64) if not len(values) or int(values.max()) < 2**63 else values.astype(np.float64)
+    )
