@@ -18,6 +18,7 @@ from mlops_ci.adapters.dvc_config import cache_directory
 from mlops_ci.adapters.dvc_project import Project, Tracked, overlap, read_project
 from mlops_ci.adapters.dvc_remote import Remote
 from mlops_ci.adapters.dvc_run import Dvc, Steps, failure, find_dvc, reports_failed_stage
+from mlops_ci.adapters.dvc_planned import planned_stages
 from mlops_ci.adapters.dvc_stale import check_code_is_there, stale_stages
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
@@ -98,6 +99,21 @@ class DvcPipeline:
         """
         work = _Work(self, targets, needed)
         return {"run": work.run, "verify": work.verify, "pull": work.pull}[mode]()
+
+    def describe(self, targets: Sequence[str]) -> PipelineRun:
+        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+
+        Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
+        """
+        project = self.read()
+        addresses = project.upstream(_selected(project, targets)) if project.complete else project.stages
+        stages, current = planned_stages(project, list(addresses))
+        return PipelineRun(
+            stages=stages,
+            lock_text=project.lock_text(),
+            lock_changed=not current,
+            environment=self.environment_locks(),
+        )
 
     def environment_locks(self) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""

@@ -100,6 +100,12 @@ class Pipeline(Protocol):
             If the data remote does not answer.
         """
 
+    def describe(self, targets: Sequence[str]) -> PipelineRun:
+        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+
+        Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
+        """
+
     def environment_locks(self) -> dict[str, str]:
         """Return the checksums of the environment's lock files, by path."""
 
