@@ -129,8 +129,9 @@ def _judge(
             "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
         }
     if champion is None:
-        verdict = _without_champion(settings)
-        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said)
+        verdict = hold(_without_champion(settings), approvals)
+        said += [Notice(text=text, level="warning") for text in verdict.notices]
+        return Judged(verdict=verdict, holdout=holdout, notices=said)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
