@@ -15,10 +15,10 @@ from typing import Literal
 
 from mlops_ci.adapters.dvc_cache import Cache, total_size
 from mlops_ci.adapters.dvc_config import cache_directory
+from mlops_ci.adapters.dvc_planned import dvc_checksum, planned_stages
 from mlops_ci.adapters.dvc_project import Project, Tracked, overlap, read_project
 from mlops_ci.adapters.dvc_remote import Remote
 from mlops_ci.adapters.dvc_run import Dvc, Steps, failure, find_dvc, reports_failed_stage
-from mlops_ci.adapters.dvc_planned import planned_stages
 from mlops_ci.adapters.dvc_stale import check_code_is_there, stale_stages
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
@@ -114,6 +114,10 @@ class DvcPipeline:
             lock_changed=not current,
             environment=self.environment_locks(),
         )
+
+    def checksum(self, path: Path) -> str:
+        """Return DVC's checksum of a file or folder, wherever it stands."""
+        return dvc_checksum(path)
 
     def environment_locks(self) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""

@@ -28,7 +28,9 @@ def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Sta
     addresses
         Stages, producers first.
     """
-    found = [(project.described(address), _planned(project, project.stages[address])) for address in addresses]
+    found = [
+        (project.described(address), _planned(project, project.stages[address])) for address in addresses
+    ]
     same = all(_made_from(locked) == _made_from(now) for locked, now in found)
     current = same and not stale_stages(project, addresses, {})
     return [now if current else replace(now, outs=dict.fromkeys(now.outs, "")) for _, now in found], current
@@ -123,7 +125,9 @@ def directory_md5(path: Path) -> str:
         for one in path.rglob("*")
         if one.is_file() and "__pycache__" not in one.parts
     )
-    listed = [{"md5": md5_of(one), "relpath": name} for name, one in sorted(files, key=lambda f: f[0].split("/"))]
+    listed = [
+        {"md5": md5_of(one), "relpath": name} for name, one in sorted(files, key=lambda f: f[0].split("/"))
+    ]
     text = json.dumps(listed, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 

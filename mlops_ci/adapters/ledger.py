@@ -61,6 +61,7 @@ class GitLedger:
         git = shutil.which("git", path=environ.get("PATH"))
         if git is None:
             raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
+        url, token = _without_login(url, token)
         self.url = url
         self.branch = branch
         self._folder = folder
@@ -208,7 +209,7 @@ class GitLedger:
         return ServiceError(
             "the ledger",
             f"{self.address} denies access: {_last(said)}",
-            remedy="Give a token that may write (GitHub: `contents: write`), or an SSH key; it may have expired.",
+            remedy="Give a token (GitHub: `contents: write`) or SSH key that may write, and is not expired.",
         )
 
     def _checked(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
@@ -235,6 +236,14 @@ class GitLedger:
         except subprocess.TimeoutExpired:
             said = f"no answer in {_TIMEOUT} s".encode()
             return subprocess.CompletedProcess(arguments, 124, b"", said)
+
+
+def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
+    """Return an address without its password, which must not stand in an argument list, and the token."""
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.password:
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
+    return url, token
 
 
 def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.compare import Results, compare
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
+from mlops_ci.core.judgement import Judgement, policy_digest
 from mlops_ci.core.lineage import canonical_json
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source, plain
 from mlops_ci.core.verdict import Result, Verdict
@@ -31,6 +32,7 @@ class Judged:
     champion: Champion | None = None
     holdout: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[Notice] = ()
+    reasons: Sequence[str] = ()
 
 
 def check(
@@ -67,12 +69,14 @@ def check(
     _refuse(manifest, source)
     candidate = candidate_evaluation(settings, tools, evidence)
     registry = tools.registry()
-    judged = _judge(settings, tools, registry, manifest, candidate, approvals)
+    judged = judge(settings, tools, registry, manifest, candidate, approvals)
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
+    approval = _approval(tools, source) if judged.verdict.held else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
-    approval = _approval(tools, source) if judged.verdict.held else None
+        judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
+        keep_judgement(tools, registry, ref, judgement)
     report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,))
 
@@ -108,7 +112,7 @@ def candidate_evaluation(settings: Settings, tools: Tools, evidence: Evidence) -
     return tools.evaluations.read(evidence.places[manifest.predictions], columns_of(settings), labels)
 
 
-def _judge(
+def judge(
     settings: Settings,
     tools: Tools,
     registry: Registry,
@@ -131,7 +135,7 @@ def _judge(
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
-        return Judged(verdict=verdict, holdout=holdout, notices=said)
+        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
@@ -145,7 +149,7 @@ def _judge(
     verdict = compare(theirs, mine, policy, same_model=same)
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said)
+    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said, reasons=reasons)
 
 
 def _without_champion(settings: Settings) -> Verdict:
@@ -215,6 +219,41 @@ def record_of(
         artifacts=artifacts,
         datasets=_datasets(manifest),
     )
+
+
+def judgement_of(
+    settings: Settings,
+    manifest: Manifest,
+    candidate: Evaluation | None,
+    judged: Judged,
+    approval: Approval | None,
+    source: Source,
+) -> Judgement:
+    """Return what was decided about which bytes, as promotion will want to know it."""
+    return Judgement(
+        model=manifest.model,
+        manifest=manifest,
+        verdict=judged.verdict,
+        reasons=tuple(dict.fromkeys(judged.reasons)),
+        approval=approval,
+        champion=judged.champion.ref if judged.champion else None,
+        evaluation_digest=evaluation_digest(candidate) if candidate is not None else None,
+        holdout_digest=holdout_digest(candidate) if candidate is not None else None,
+        holdout=judged.holdout,
+        policy_digest=policy_digest(policy_of(settings)),
+        source=source,
+        tool_version=__version__,
+    )
+
+
+def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: Judgement) -> None:
+    """Keep a judgement with the candidate's run; earlier ones stay beside it."""
+    name = f"{judgement.digest()[:16]}.json"
+    place = tools.scratch / name
+    place.write_bytes(judgement.document())
+    path = f"{tags.VERDICT_FOLDER}/{name}"
+    marks = {tags.VERDICT: judgement.verdict.verdict.value, tags.VERDICT_PATH: path}
+    registry.keep(ref.run_id or "", {path: place}, marks)
 
 
 def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Literal
 
 from mlops_ci.core.lineage import canonical_json
@@ -44,7 +45,8 @@ class Entry:
     commit, candidate_commit
         The merged commit, and the one that the candidate was judged at.
     digests
-        SHA-256 by what it is of: ``model``, ``evaluation``, ``holdout``, ``dvc_lock``, ``verdict``, ``policy``.
+        SHA-256 by what it is of: ``model``, ``evaluation``, ``holdout``, ``dvc_lock``, ``verdict``,
+        ``policy``.
     data
         Checksum of each external input by its path, as DVC names it.
     verdict
@@ -262,7 +264,13 @@ def promoted_versions(history: History, environment: str = "") -> set[str]:
     }
 
 
+def model_digest(history: History, version: str) -> str | None:
+    """Return the digest of a version's model as it was written when it last became champion."""
+    found = [entry.digests.get("model") for entry in moves(history.entries) if entry.to_version == version]
+    return next((digest for digest in reversed(found) if digest), None)
+
+
 def clock_ran_back(history: History) -> bool:
     """Say whether time runs backwards somewhere: a clock was wrong, the order of lines still holds."""
     times = [entry.time for entry in history.entries]
-    return any(later < earlier for earlier, later in zip(times, times[1:], strict=False))
+    return any(later < earlier for earlier, later in pairwise(times))
