@@ -104,7 +104,10 @@ def prove(settings: Settings, tools: Tools, registry: Registry, found: Found) ->
     if path is None or manifest.model_digest is None:
         raise EvidenceError("the candidate has no model", remedy="set `candidate.model` in mlops-ci.yaml")
     model = registry.download(run_id, path, tools.scratch / "promoted")
-    digest = tools.files.digest(model)
+    try:
+        digest = tools.files.digest(model)
+    except EvidenceError:
+        raise EvidenceError(f"the model of run {run_id} is not in MLflow any more", remedy=REMEDY) from None
     if digest != manifest.model_digest:
         raise EvidenceError(
             f"the model of run {run_id} is not what was judged: its SHA-256 is {digest[:12]},"

@@ -70,14 +70,11 @@ class Mover:
         EvidenceError
             If the alias was moved by hand, or the history was rewritten.
         """
-        history = self.read()
+        history = self.begun(finish=not dry_run)
         if dry_run:
-            self.check_anchor(history, self.registry.aliases(self.model).get(self.alias))
             if project(history).open is not None:
                 return history
         else:
-            if project(history).open is not None:
-                history = self.follow(history)
             history = self._first(history, source)
         moved = self.moved_by_hand()
         if moved is not None:
@@ -88,6 +85,15 @@ class Mover:
                 remedy="run `mlops-ci reconcile --restore` to put it back, or `--accept` to keep it.",
             )
         return self.read()
+
+    def begun(self, *, finish: bool) -> History:
+        """Return the history, proven to hold the champion's anchor, with what was begun finished.
+
+        The proof comes first: a history that was cut would otherwise move the alias back.
+        """
+        history = self.read()
+        self.check_anchor(history, self.registry.aliases(self.model).get(self.alias))
+        return self.follow(history) if finish and project(history).open is not None else history
 
     def follow(self, history: History) -> History:
         """Make the aliases what the history says, read them back, and write down that they are.
@@ -150,8 +156,7 @@ class Mover:
         EvidenceError
             If so.
         """
-        found = self.registry.version(self.model, version) if version else None
-        anchor = found.tags.get(tags.LEDGER_HEAD) if found else None
+        anchor = self.registry.anchor(self.model, version) if version else None
         if anchor and anchor not in history.digests:
             what = "is empty or missing" if not history.entries else "was cut or rewritten"
             raise EvidenceError(
@@ -178,9 +183,8 @@ class Mover:
         )
 
     def _first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already, and check that none was lost."""
+        """Begin a history with the champion that is there already."""
         version = self.registry.aliases(self.model).get(self.alias)
-        self.check_anchor(history, version)
         if history.entries or version is None:
             return history
         entry = self.adopted(version, source, "in production before the ledger began")

@@ -38,9 +38,7 @@ def rollback(
         If someone else moved the champion meanwhile.
     """
     moving = mover(settings, tools)
-    history = moving.read()
-    if project(history).open is not None and not dry_run:
-        history = moving.follow(history)
+    history = moving.begun(finish=not dry_run)
     state = project(history)
     target = _target(moving, history, state, to)
     ref = _intact(moving, history, target)
