@@ -96,5 +96,7 @@ def make_guarded(template: DvcRepo, database: Path, folder: Path) -> DvcRepo:
 def adopt(repo: DvcRepo) -> DvcRepo:
     """Make main's model the champion; its artifacts stay where they are first written."""
     uri = f"sqlite:///{repo.root.parent / 'mlflow.db'}"
-    repo.run(sys.executable, "-m", "mlops_ci", "adopt", "--from-pipeline", environment={"MLFLOW_TRACKING_URI": uri})
+    repo.run(
+        sys.executable, "-m", "mlops_ci", "adopt", "--from-pipeline", environment={"MLFLOW_TRACKING_URI": uri}
+    )
     return repo
