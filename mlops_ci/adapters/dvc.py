@@ -187,7 +187,12 @@ class _Work:
                 self._place(self.wanted)
                 return self._result(plan)
             names = ", ".join(one.path for one in lacking)
-            self.notices.append(f"not in the DVC remote, so made again (was `dvc push` forgotten?): {names}")
+            why = (
+                "not in the DVC remote (was `dvc push` forgotten?)"
+                if self.remote.configured()
+                else "there is no DVC remote"
+            )
+            self.notices.append(f"{why}, so these were made again: {names}")
             complete = not self._bring(self.project.tracked(self.upstream))
         else:
             complete = self._bring_inputs()

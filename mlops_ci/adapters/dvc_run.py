@@ -209,7 +209,7 @@ def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError
             f"`pipeline.targets` names '{unknown[1]}', which is no stage of the pipeline",
             remedy="Name stages as `dvc stage list` does.",
         )
-    if " is invalid" in text and "dvc.yaml" in text:
+    if re.search(r"dvc\.yaml' (?:is invalid|validation failed)", text):
         return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Mend dvc.yaml.")
     if "unknown Git revision" in text:
         return UsageError("DVC does not find a git revision", remedy="Check out with `fetch-depth: 0`.")
