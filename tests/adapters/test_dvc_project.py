@@ -8,7 +8,7 @@ from dvc_repo import DvcRepo, Recorder
 from mlops_ci.adapters.dvc_config import DvcConfig, cache_directory
 from mlops_ci.adapters.dvc_project import read_project
 from mlops_ci.adapters.dvc_run import Steps
-from mlops_ci.adapters.dvc_stale import stale_stages
+from mlops_ci.adapters.dvc_stale import check_frozen, stale_stages
 from mlops_ci.adapters.dvc_yaml import declared_stages
 from mlops_ci.errors import PipelineError
 
@@ -258,6 +258,37 @@ def test_an_input_that_is_recorded_otherwise_than_made_is_stale(tmp_path: Path) 
     )
     project = read_project(tmp_path, files)
     assert stale_stages(project, ["a", "b"], {}) == {"b": "a.out modified"}
+
+
+def test_a_frozen_stage_whose_inputs_changed_is_no_evidence(tmp_path: Path) -> None:
+    frozen = YAML.replace("b: {cmd: b,", "b: {cmd: b, frozen: true, outs: [b.out],")
+    locked = LOCK + "  b: {cmd: b, deps: [{path: a.out, md5: '45'}], outs: [{path: b.out, md5: '6'}]}\n"
+    project = read_project(tmp_path, write(tmp_path, {"dvc.yaml": frozen, "dvc.lock": locked}))
+    assert stale_stages(project, ["a", "b"], {}) == {}
+    with pytest.raises(PipelineError, match=r"stage 'b' is frozen.*a\.out modified"):
+        check_frozen(project, ["a", "b"], ["b.out"])
+    assert check_frozen(project, ["a", "b"], ["a.out"]) == [
+        "stage 'b' is frozen: it does not follow changes of what it reads"
+    ]
+
+
+def test_stages_at_another_revision(dvc_repo: DvcRepo) -> None:
+    dvc_repo.edit("src/evaluate.py", "evaluated", "evaluated anew")
+    dvc_repo.edit("dvc.lock", "python src/evaluate.py", "python src/evaluate.py --easy")
+    (dvc_repo.root / "sub.dvc").symlink_to("/etc/passwd")
+    dvc_repo.commit()
+    pipeline = dvc_repo.pipeline()
+    before, after = pipeline.stages_at("origin/main"), pipeline.stages_at("HEAD")
+    assert [stage.name for stage in before] == ["prepare", "train", "evaluate"]
+    assert before[:2] == after[:2]
+    assert (before[2].command, after[2].command) == (
+        "python src/evaluate.py",
+        "python src/evaluate.py --easy",
+    )
+    assert [(dep.path, dep.kind) for dep in before[0].deps] == [
+        ("data/raw.csv", "data"),
+        ("src/prepare.py", "code"),
+    ]
 
 
 def test_the_output_of_dvc_is_read() -> None:
