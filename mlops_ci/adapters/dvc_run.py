@@ -90,6 +90,12 @@ class Steps:
         if self.running is not None and text.strip():
             self.output.append(text)
 
+    def merge(self, later: Steps) -> None:
+        """Add what a later run said: a stage that ran before, and was current then, did run."""
+        for name, state in later.states.items():
+            if self.states.get(name) not in ("ran", "restored") or state != "skipped":
+                self.states[name], self.seconds[name] = state, later.seconds[name]
+
     def end(self) -> None:
         """Stop the clock of the stage that runs."""
         if self.running is not None:

@@ -11,6 +11,8 @@ from mlops_ci.adapters.dvc_remote import Remote
 from mlops_ci.adapters.dvc_run import Dvc, failure
 from mlops_ci.adapters.ports import Console
 
+_COPIED = 100_000_000
+
 
 class Store:
     """The work tree, the cache and the remote of one project.
@@ -56,9 +58,13 @@ class Store:
         tracked = list(tracked)
         lacking = {one.path for one in self.fetch(tracked)}
         absent = self.absent(tracked)
-        there = [one.path for one in absent if one.path not in lacking]
-        if there:
-            done = self.dvc.call("checkout", "--", *there)
+        there = [one for one in absent if one.path not in lacking]
+        if total_size(there) <= _COPIED:
+            for one in there:
+                self.cache.place(one)
+        else:
+            # DVC links large files rather than copying them, where the project is set up so.
+            done = self.dvc.call("checkout", "--", *(one.path for one in there))
             if done.returncode != 0:
                 raise failure(done)
         return [one for one in absent if one.path in lacking]

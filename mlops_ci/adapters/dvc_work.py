@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mlops_ci.adapters.dvc_project import Project, overlap
+from mlops_ci.adapters.dvc_project import Project, Tracked, overlap
 from mlops_ci.adapters.dvc_remote import Remote
 from mlops_ci.adapters.dvc_run import Dvc, Steps, failure, reports_failed_stage
 from mlops_ci.adapters.dvc_stale import check_code_is_there, check_frozen, stale_stages
@@ -54,14 +54,8 @@ class Work:
         self.store = Store(root=project.root, remote=remote, dvc=dvc, console=console)
         self.dvc = dvc
         self.remote = remote
-        tracked = self.project.tracked(self.upstream) + list(self.project.data)
-        paths = [os.path.normpath(path) for path in needed]
-        outs = {out.path for address in self.selected for out in self.project.stages[address].outs}
-        self.wanted = [
-            one
-            for one in {one.path: one for one in tracked}.values()
-            if (any(overlap(one.path, path) for path in paths) if paths else one.path in outs)
-        ]
+        self.needed = [os.path.normpath(path) for path in needed]
+        self.wanted = self._wanted()
         self.notices: list[str] = []
 
     def run(self) -> PipelineRun:
@@ -83,10 +77,8 @@ class Work:
                 else "there is no DVC remote"
             )
             self.notices.append(f"{why}, so these were made again: {names}")
-            complete = not self.store.bring(self.project.tracked(self.upstream))
-        else:
-            complete = self._bring_inputs()
-        return self._repro("--allow-missing") if complete else self._repro()
+            return self._repro(everything=True)
+        return self._repro(everything=not self._bring_inputs())
 
     def verify(self) -> PipelineRun:
         """Prove that dvc.lock is current and all its outputs are in the remote; run nothing."""
@@ -132,31 +124,65 @@ class Work:
                 )
         return self._result(Steps())
 
+    def _wanted(self) -> list[Tracked]:
+        """Return what is read after the run: what is needed, or the targets' outputs."""
+        tracked = [*self.project.tracked(self.upstream), *self.project.data]
+        outs = {out.path for address in self.selected for out in self.project.stages[address].outs}
+        return [
+            one
+            for one in {one.path: one for one in tracked}.values()
+            if (any(overlap(one.path, path) for path in self.needed) if self.needed else one.path in outs)
+        ]
+
     def _bring_inputs(self) -> bool:
-        """Get what the stages that will run read; False where an output is nowhere and must be made again."""
+        """Get what the stages that will run read; False where that is not all there, or not known."""
         everything = self.project.tracked(self.upstream)
         if not any(self.store.absent(everything)):
             return True
         stale = stale_stages(self.project, self.upstream, self._status())
+        if not stale or not self.project.complete:
+            return False
         made = {out.path for name in stale for out in self.project.stages[name].outs}
         reads = {path for name in stale for path in self.project.stages[name].reads()}
         inputs = [one for one in everything if any(overlap(one.path, path) for path in reads)]
-        wanted = [one for one in [*inputs, *self.wanted] if one.path not in made]
-        if stale and self.project.complete:
-            lacking = self.store.bring({one.path: one for one in wanted}.values())
-            if not lacking:
-                return True
-        lacking = self.store.bring(everything)
-        data = {one.path for one in self.project.data}
-        return not any(one.path not in data and one.path not in made for one in lacking)
+        return not self.store.bring(one for one in inputs if one.path not in made)
 
-    def _repro(self, *options: str) -> PipelineRun:
-        with self.console.group("DVC: reproduce the pipeline"):
-            done, steps = self.dvc.repro(self.targets, *options)
-        if done.returncode != 0:
-            raise failure(done, steps)
+    def _bring_everything(self) -> list[str]:
+        """Get all that the stages read and made; return the options of `dvc repro` that this asks for."""
+        lacking = self.store.bring(self.project.tracked(self.upstream))
+        data = {one.path for one in self.project.data}
+        # An output that is nowhere must be made again; without this, data that no stage needs may be missing.
+        return [] if any(one.path not in data for one in lacking) else ["--allow-missing"]
+
+    def _repro(self, *, everything: bool) -> PipelineRun:
+        """Run what is not current; where that needs more than expected, get everything and try again.
+
+        A stage that runs and makes the same bytes as before leaves those after it current: what they
+        made was not fetched then, though a later stage, or the gate, may need it.
+        """
         before = self.project.lock_text()
-        self.project = self.read()
+        seen = Steps()
+        while True:
+            options = self._bring_everything() if everything else ["--allow-missing"]
+            with self.console.group("DVC: reproduce the pipeline"):
+                done, steps = self.dvc.repro(self.targets, *options)
+            seen.merge(steps)
+            cannot_start = reports_failed_stage(done) and steps.running is None
+            if done.returncode != 0 and (everything or not cannot_start):
+                raise failure(done, steps)
+            self.project = self.read()
+            self.wanted = self._wanted()
+            if done.returncode == 0 and not self.store.fetch(self.wanted):
+                self.store.place(self.wanted)
+                return self._ran(seen, before)
+            if everything:
+                lacking = ", ".join(one.path for one in self.store.fetch(self.wanted))
+                raise PipelineError(
+                    f"the pipeline ran, but did not make {lacking}", remedy="Mend its stages."
+                )
+            everything = True
+
+    def _ran(self, steps: Steps, before: str) -> PipelineRun:
         changed = self.project.lock_text() != before
         ran = [name for name, state in steps.states.items() if state == "ran" and name in self.project.stages]
         if changed:
