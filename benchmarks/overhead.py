@@ -1,8 +1,8 @@
 """What `mlops-ci check` adds to a bare `dvc repro --pull --allow-missing` when nothing changed.
 
-    scripts/dev test -k none; .venv/bin/python -m benchmarks.overhead [--rounds 5]
+    .venv/bin/python -m benchmarks.overhead [--rounds 5]
 
-Both commands run by turns in clones of one repository whose data, outputs and cache are here, against one MLflow
+Both commands run by turns in one repository whose data, outputs and cache are here, against one MLflow
 server on this machine. CPU counts the command and all its children, as the operating system does.
 The breakdown runs the same check once more with a clock around each part.
 """
@@ -27,7 +27,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 BREAKDOWN = """
 import json, os, resource, sys, time
 def cpu():
-    return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 spent, started = {"interpreter": cpu()}, cpu()
 def clock(owner, name, part):
     inner = getattr(owner, name)
@@ -38,7 +39,9 @@ def clock(owner, name, part):
         finally:
             spent[part] = spent.get(part, 0.0) + cpu() - before
     setattr(owner, name, timed)
-import mlops_ci.cli.main, mlops_ci.cli.gate, mlops_ci.cli.delivery, mlops_ci.commands.check
+import mlops_ci.cli.gate
+import mlops_ci.cli.main
+import mlops_ci.commands.check
 spent["imports of ours"] = cpu() - started
 import mlops_ci.adapters.dvc as dvc
 before = cpu()
@@ -58,7 +61,8 @@ try:
     mlops_ci.cli.main.main()
 except SystemExit:
     pass
-spent["all the rest"] = cpu() - before - sum(spent.get(k, 0.0) for k in ("DVC", "MLflow", "statistics", "report"))
+known = ("DVC", "MLflow", "statistics", "report")
+spent["git, evidence, forge, all the rest"] = cpu() - before - sum(spent.get(part, 0.0) for part in known)
 sys.stdout = sys.__stdout__
 print("\\n" + json.dumps(spent))
 """
@@ -72,6 +76,21 @@ def cpu_of(command: list[str], folder: Path, environment: dict[str, str]) -> tup
         raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, used
+
+
+def show(medians: dict[str, list[float]], breakdown: dict[str, float], rounds: int) -> None:
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of {rounds} rounds by turns\n"
+    )
+    (dvc_wall, dvc_cpu), (wall, cpu) = medians["dvc"], medians["check"]
+    print("| | wall (s) | CPU (s) |\n| --- | --: | --: |")
+    print(f"| dvc repro --pull --allow-missing | {dvc_wall:.2f} | {dvc_cpu:.2f} |")
+    print(f"| mlops-ci check | {wall:.2f} | {cpu:.2f} |")
+    print(f"| ratio | {wall / dvc_wall:.2f} | {cpu / dvc_cpu:.2f} |")
+    print(f"| added | {wall - dvc_wall:.2f} | {cpu - dvc_cpu:.2f} |")
+    print("\n| part of one check | CPU (s) |\n| --- | --: |")
+    for part, seconds in breakdown.items():
+        print(f"| {part} | {seconds:.2f} |")
 
 
 def main() -> None:
@@ -113,36 +132,20 @@ def main() -> None:
                     figure = cpu_of(command, repo.root, environment)
                     if index:  # the first round warms the caches
                         rounds[key].append(figure)
+            command = [sys.executable, "-c", BREAKDOWN, "check"]
             done = subprocess.run(
-                [sys.executable, "-c", BREAKDOWN, "check"],
-                cwd=repo.root,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=True,
+                command, cwd=repo.root, env=environment, capture_output=True, text=True, check=False
             )
-    result = {
-        key: {"wall": statistics.median(w for w, _ in f), "cpu": statistics.median(c for _, c in f)}
-        for key, f in rounds.items()
+            if done.returncode:
+                raise SystemExit(done.stderr)
+    medians = {
+        key: [statistics.median(figure[index] for figure in figures) for index in (0, 1)]
+        for key, figures in rounds.items()
     }
     breakdown = json.loads(done.stdout.splitlines()[-1])
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of {arguments.rounds} rounds by turns\n"
-    )
-    print("| | wall (s) | CPU (s) |\n| --- | --: | --: |")
-    for key, title in (("dvc", "dvc repro --pull --allow-missing"), ("check", "mlops-ci check")):
-        print(f"| {title} | {result[key]['wall']:.2f} | {result[key]['cpu']:.2f} |")
-    print(
-        f"| ratio | {result['check']['wall'] / result['dvc']['wall']:.2f} | {result['check']['cpu'] / result['dvc']['cpu']:.2f} |"
-    )
-    print(
-        f"| added | {result['check']['wall'] - result['dvc']['wall']:.2f} | {result['check']['cpu'] - result['dvc']['cpu']:.2f} |"
-    )
-    print("\n| part of one check | CPU (s) |\n| --- | --: |")
-    for part, seconds in breakdown.items():
-        print(f"| {part} | {seconds:.2f} |")
+    show(medians, breakdown, arguments.rounds)
     if arguments.output:
-        arguments.output.write_text(json.dumps({"medians": result, "breakdown": breakdown}, indent=2) + "\n")
+        arguments.output.write_text(json.dumps({"medians": medians, "breakdown": breakdown}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
