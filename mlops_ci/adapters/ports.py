@@ -73,8 +73,17 @@ class Evidence:
 class Pipeline(Protocol):
     """A data pipeline that can be reproduced (DVC)."""
 
-    def reproduce(self, mode: Literal["run", "verify", "pull"], targets: Sequence[str]) -> PipelineRun:
+    def reproduce(
+        self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
+    ) -> PipelineRun:
         """Bring the outputs of the targets up to date and say what was done.
+
+        Parameters
+        ----------
+        targets
+            Stages; all of the top dvc.yaml where there are none.
+        needed
+            Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
         Raises
         ------
@@ -120,6 +129,8 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    evaluation_run
+        The run that holds it.
     created
         When the version was registered, UTC, ISO 8601.
     """
@@ -128,6 +139,7 @@ class Champion:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    evaluation_run: str | None = None
     created: str | None = None
 
 
@@ -210,6 +222,11 @@ class Registry(Protocol):
 
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
         """Register the run's model as a version, once; return it with its version."""
+
+    def attach(
+        self, model: str, version: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> None:
+        """Keep artifacts with a version (in its run, or in one made for it), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""

@@ -123,7 +123,11 @@ def _judge(
     holdout: dict[str, Any] = {}
     if candidate is not None:
         digest = holdout_digest(candidate)
-        holdout = {"digest": digest, "n": len(candidate), "uses": registry.holdout_uses(name, digest)}
+        holdout = {
+            "digest": digest,
+            "n": len(candidate),
+            "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
+        }
     if champion is None:
         verdict = _without_champion(settings)
         return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said)
@@ -146,8 +150,8 @@ def _judge(
 def _without_champion(settings: Settings) -> Verdict:
     action = settings.gate.on_no_champion
     text = (
-        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'. Promote one, or"
-        " take in the model that is in production with `mlops-ci adopt`."
+        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
+        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
     )
     if action == "pass":
         return Verdict(verdict=Result.PASS, notices=(text,))
@@ -186,8 +190,8 @@ def _record(
         tags.MODEL_DIGEST: manifest.model_digest,
         tags.GIT_COMMIT: source.head or manifest.head,
         tags.PULL_REQUEST: str(source.pull_request) if source.pull_request else None,
-        "mlops_ci.verdict": verdict.verdict.value,
-        "mlops_ci.tool_version": __version__,
+        tags.VERDICT: verdict.verdict.value,
+        tags.TOOL_VERSION: __version__,
     }
     if manifest.lineage:
         carried[tags.PIPELINE_VERSION] = manifest.lineage.pipeline_version

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from mlops_ci.adapters.ports import Champion, Columns, Registry
 from mlops_ci.commands.tools import Tools
+from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, canonical, holdout_digest
 from mlops_ci.core.report import Notice
-from mlops_ci.errors import HoldoutError
+from mlops_ci.errors import EvidenceError, HoldoutError
 from mlops_ci.settings import EvaluationSettings, Settings
 
 ENOUGH = 0.5
@@ -72,8 +72,8 @@ def match(
     own = _load(tools, registry, champion, champion.evaluation)
     if own is None:
         text = (
-            f"The champion (version {champion.ref.version}) has no predictions in the registry, so only logged"
-            " scalars can be compared. Take them in with `mlops-ci adopt --predictions FILE`."
+            f"The champion (version {champion.ref.version}) has no predictions in the registry, so only"
+            " logged scalars can be compared. Take them in with `mlops-ci adopt --predictions FILE`."
         )
         return Matched(
             champion=None, candidate=candidate, how="none", notices=[Notice(text=text, level="warning")]
@@ -141,7 +141,11 @@ def rescore(
         raise HoldoutError(
             "the champion cannot be scored again here", remedy="set `evaluation.score_command`"
         )
-    model = registry.download(champion.ref.run_id, champion.model_path, tools.scratch / "champion-model")
+    model = registry.download(
+        champion.ref.run_id,
+        champion.tags.get(tags.MODEL_PATH, tags.MODEL_ARTIFACT),
+        tools.scratch / "champion-model",
+    )
     output = tools.scratch / "champion-predictions.parquet"
     holdout = tools.root / (settings.evaluation.holdout or settings.evaluation.predictions or "")
     with tools.console.group(f"Scoring champion version {champion.ref.version} on the changed holdout"):
@@ -163,7 +167,9 @@ def rescore(
         )
     kept = tools.scratch / "rescored.parquet"
     tools.evaluations.save(scored, kept)
-    registry.attach(champion.ref.run_id, {rescored_path(holdout_digest(scored)): kept})
+    registry.attach(
+        settings.registry.model, champion.ref.version or "", {rescored_path(holdout_digest(scored)): kept}, {}
+    )
     return scored
 
 
@@ -172,6 +178,10 @@ def _load(
 ) -> Evaluation | None:
     if artifact is None or champion.evaluation_run is None:
         return None
-    into = Path(tools.scratch) / "champion"
-    path = registry.download(champion.evaluation_run, artifact, into, optional=optional)
-    return tools.evaluations.load(path) if path else None
+    try:
+        path = registry.download(champion.evaluation_run, artifact, tools.scratch / "champion")
+    except EvidenceError:
+        if optional:
+            return None
+        raise
+    return tools.evaluations.load(path)

@@ -93,7 +93,7 @@ def inside(root: Path, repository: Path, path: str, key: str) -> Path:
     if not place.resolve().is_relative_to(repository.resolve()):
         raise EvidenceError(
             f"{path}: leads out of the repository, to {place.resolve()} ({key})",
-            remedy="let DVC copy its outputs (`dvc config cache.type copy`), and name files of the repository",
+            remedy="name files of the repository, and let DVC copy its outputs (`dvc config cache.type copy`)",
         )
     return place
 
