@@ -258,6 +258,16 @@ class Hub:
         return _read(*_execute(command, copy, home, timeout))
 
 
+def export_action(root: Path, into: Path) -> Path:
+    """Copy what git knows of a working tree, as `Hub.run` wants an action: act copies all it finds."""
+    listed = _git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    for name in listed.split("\0"):
+        if name and (root / name).is_file():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, into / name)
+    return into
+
+
 def _execute(command: list[str], folder: Path, home: Path, timeout: float) -> tuple[int, str]:
     """Run act in its own process group, so that nothing of it outlives a timeout."""
     clean = {"PATH": os.environ["PATH"], "HOME": str(home)}
@@ -311,6 +321,8 @@ def _take(step: Step, said: dict[str, Any], *, outermost: bool) -> None:
         step.outputs[said["name"]] = argument
     elif command == "summary":
         step.summary += said.get("content", "")
+    elif command in {"ignored", "group", "endgroup"}:
+        step.log += said.get("raw", "")
     elif command in {"error", "warning", "notice"}:
         title = (said.get("kvPairs") or {}).get("title", "")
         step.annotations.append(Annotation(level=command, title=title, text=argument))
