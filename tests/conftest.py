@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc_repo import DvcRepo, copy_dvc_repo, make_dvc_repo
 from fakes.github import GitHub
 from mlflow_parts import Server, start_server
 
@@ -68,3 +69,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real MLflow server for the whole test run."""
     with start_server(tmp_path_factory.mktemp("mlflow-server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> DvcRepo:
+    """A DVC repository that is made once; tests get copies."""
+    return make_dvc_repo(tmp_path_factory.mktemp("dvc") / "template")
+
+
+@pytest.fixture
+def dvc_repo(tmp_path: Path, dvc_template: DvcRepo) -> DvcRepo:
+    """A checkout as on a laptop: data, outputs and cache are here; `clone()` gives one as in CI."""
+    return copy_dvc_repo(dvc_template, tmp_path / "dvc")

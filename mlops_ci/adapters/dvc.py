@@ -284,6 +284,7 @@ class _Work:
             lock_text=self.project.lock_text(),
             lock_changed=changed,
             notices=tuple(self.notices),
+            environment=self.pipeline.environment_locks(),
         )
 
     def _stage(self, name: str, steps: Steps) -> Stage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -73,7 +72,8 @@ def stage_environment(
 
     It holds what programs need to find their way (paths, locale, threads, devices) and what the user
     passes by name (`pipeline.environment`). Tokens, the forge's command files, and the settings of MLflow,
-    DVC and clouds are not in it; nor is our own environment, which a stage must not import from by chance.
+    DVC and clouds are not in it. PATH stays as the user set it: the action never puts our own environment
+    there, and who installs us beside their pipeline wants its programs found.
 
     This is hygiene, not a boundary: a process of the same user can read its parent's environment.
 
@@ -87,18 +87,7 @@ def stage_environment(
         The user's interpreter; its directory comes first on PATH.
     """
     kept = {name: value for name, value in environ.items() if name in passed or _harmless(name, value)}
-    ours = {Path(sys.prefix) / "bin", Path(sys.prefix).resolve() / "bin", Path(sys.executable).parent}
-    virtual = sys.prefix != sys.base_prefix
-    if (
-        virtual
-        and "VIRTUAL_ENV" in kept
-        and Path(kept["VIRTUAL_ENV"]).resolve() == Path(sys.prefix).resolve()
-    ):
-        del kept["VIRTUAL_ENV"]
     path = [entry for entry in kept.get("PATH", os.defpath).split(os.pathsep) if entry]
-    # The interpreter that the user names may well be the one that runs us: then its directory stays.
-    if virtual and (python is None or python.parent not in ours):
-        path = [entry for entry in path if Path(entry) not in ours]
     if python is not None:
         path.insert(0, str(python.parent))
         root = python.parent.parent

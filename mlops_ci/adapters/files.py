@@ -49,6 +49,14 @@ def path_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+class LocalFiles:
+    """Files of the working tree (implements `ports.Files`)."""
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes, or of a folder's paths and bytes."""
+        return path_digest(path)
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, read in pieces."""
     with path.open("rb") as stream:

@@ -123,9 +123,7 @@ class GitRepository:
         UsageError
             If the path is a symbolic link there (it could point at anything), or its content is missing.
         """
-        sha = self.resolve(revision)
-        if sha is None:
-            raise UsageError(f"git does not know the revision '{revision}'", remedy=_FETCH_ALL)
+        sha = self._known(revision)
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise UsageError(f"'{path}' is not a path in the repository", remedy="Give a relative path.")
         listed = self._text("ls-tree", "-z", "--full-tree", sha, "--", str(PurePosixPath(path)))
@@ -145,6 +143,11 @@ class GitRepository:
                 remedy="Check out without `filter:` (a partial clone lacks files).",
             )
         return done.stdout
+
+    def paths(self, revision: str) -> list[str]:
+        """List all files at a revision, sorted."""
+        listed = self._text("ls-tree", "-r", "-z", "--full-tree", "--name-only", self._known(revision))
+        return sorted(path for path in listed.split("\0") if path)
 
     def changed(self, base: str, head: str) -> list[str]:
         """Return the paths that differ between the merge base of the two and head, sorted."""
@@ -185,6 +188,12 @@ class GitRepository:
             "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=below or self.root
         )
         return sorted({path for path in listed.split("\0") if path})
+
+    def _known(self, revision: str) -> str:
+        sha = self.resolve(revision)
+        if sha is None:
+            raise UsageError(f"git does not know the revision '{revision}'", remedy=_FETCH_ALL)
+        return sha
 
     def _default_branches(self) -> list[str]:
         done = self._run("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")

@@ -171,9 +171,14 @@ class MlflowRegistry:
             return self._described(client, client.get_model_version(model, str(version.version))).ref
 
     def attach(
-        self, model: str, version: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts with a version that exists already, and tag the version.
+        """Keep artifacts and metrics with a version that exists already, and tag the version.
 
         They go into the version's run; one that was registered without a run gets one that is made
         here and named by its tags.
@@ -193,6 +198,8 @@ class MlflowRegistry:
                 run_id = self._made(client, model, f"{model} v{version}")
             for target, local in placed.items():
                 mlflow_runs.upload(client, run_id, local, target)
+            for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
+                client.log_metric(run_id, name, value)
             mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
 
     def set_alias(self, model: str, alias: str, version: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation
-from mlops_ci.core.lineage import Stage
+from mlops_ci.core.lineage import Lineage, Stage, lineage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
 
@@ -50,12 +50,19 @@ class PipelineRun:
         True if the run changed it: the commit's dvc.lock was stale.
     notices
         Sentences for the report (a stale lock, passed environment variables).
+    environment
+        Checksum of each lock file of the user's environment, by its path in the repository.
     """
 
     stages: Sequence[Stage]
     lock_text: str
     lock_changed: bool = False
     notices: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def lineage(self, git_commit: str) -> Lineage:
+        """Return where what was produced comes from."""
+        return lineage(git_commit, self.stages, self.lock_text, self.environment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +100,9 @@ class Pipeline(Protocol):
             If the data remote does not answer.
         """
 
+    def environment_locks(self) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path."""
+
 
 class Repository(Protocol):
     """The git repository that the change is in; read only."""
@@ -110,6 +120,9 @@ class Repository(Protocol):
 
     def read(self, revision: str, path: str) -> bytes | None:
         """Return a file at a revision, or None where it does not exist there."""
+
+    def paths(self, revision: str) -> list[str]:
+        """Return the paths of all files at a revision."""
 
     def changed(self, base: str, head: str) -> list[str]:
         """Return the paths that differ between the merge base of the two and head."""
@@ -224,9 +237,14 @@ class Registry(Protocol):
         """Register the run's model as a version, once; return it with its version."""
 
     def attach(
-        self, model: str, version: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts with a version (in its run, or in one made for it), and tag it."""
+        """Keep artifacts and metrics with a version (in its run, or in one made for it), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""

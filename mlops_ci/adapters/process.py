@@ -20,7 +20,7 @@ from typing import Any
 GRACE = 4.0
 """Seconds between TERM and KILL: a cancelled GitHub job gives 7.5 s before it gets rough itself."""
 
-_DRAIN = 1.0
+_DRAIN = 0.5
 _TICK = 0.2
 _TAIL = 200
 _CHUNK = 1 << 16
@@ -58,7 +58,7 @@ class Completed:
     cpu: float
 
 
-def run(  # noqa: PLR0913 (as of subprocess.run)
+def run(
     command: Sequence[str],
     *,
     cwd: Path,

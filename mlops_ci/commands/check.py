@@ -65,13 +65,13 @@ def check(
     """
     manifest = evidence.manifest
     _refuse(manifest, source)
-    candidate = _evaluation(settings, tools, evidence)
+    candidate = candidate_evaluation(settings, tools, evidence)
     registry = tools.registry()
     judged = _judge(settings, tools, registry, manifest, candidate, approvals)
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     if not dry_run:
-        ref = registry.record(_record(settings, tools, evidence, candidate, judged.verdict, source))
+        ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
     approval = _approval(tools, source) if judged.verdict.held else None
     report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,))
@@ -97,7 +97,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
         )
 
 
-def _evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
+def candidate_evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
     """Read the candidate's predictions; None where the settings name no predictions file."""
     manifest = evidence.manifest
     if manifest.predictions is None:
@@ -166,7 +166,7 @@ def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     return replace(verdict, held=True, notices=(*verdict.notices, f"Needs approval: {'; '.join(reasons)}."))
 
 
-def _record(
+def record_of(
     settings: Settings,
     tools: Tools,
     evidence: Evidence,
@@ -254,7 +254,7 @@ def _report(
         champion=champion.ref if champion else None,
         findings=tuple(verdict.findings),
         alpha=settings.gate.alpha,
-        holdout=judged.holdout,
+        holdout=judged.holdout or None,
         lineage=manifest.lineage,
         stages=manifest.stages,
         notices=tuple(said),
@@ -264,7 +264,7 @@ def _report(
     )
 
 
-def could_not_tell(model: str, error: MlopsCiError, source: Source) -> Report:
+def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Sequence[Notice] = ()) -> Report:
     """Return the report of a check that ended in an error: said aloud, and never a pass."""
     verdict = Verdict(verdict=Result.ERROR, findings=())
     return Report(
@@ -275,5 +275,6 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source) -> Report:
         headline=headline(model, verdict, champion=True),
         summary=error.problem,
         next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
+        notices=tuple(notices),
         source=source,
     )

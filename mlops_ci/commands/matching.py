@@ -85,7 +85,7 @@ def match(
         tools, registry, champion, rescored_path(digest) if champion.ref.run_id else None, optional=True
     )
     if kept is None and settings.evaluation.score_command and tools.shell:
-        kept = rescore(settings, tools, registry, champion, candidate)
+        kept = _rescored_now(settings, tools, registry, champion, digest)
     if kept is not None and holdout_digest(kept) == digest:
         text = f"The holdout changed; the champion was scored again on its {len(candidate):,} rows."
         return Matched(champion=kept, candidate=candidate, how="rescored", notices=[Notice(text=text)])
@@ -127,30 +127,27 @@ def rescored_path(digest: str) -> str:
     return f"evaluation/{digest}.parquet"
 
 
-def rescore(
-    settings: Settings, tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
-) -> Evaluation:
-    """Score the champion on a changed holdout with the user's own command.
+def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Champion) -> Evaluation:
+    """Score a champion on the present holdout with the user's own command.
 
     Raises
     ------
     HoldoutError
-        If the command fails, or writes something else than predictions for these rows.
+        If the command is not set, fails, or writes no predictions.
     """
-    if tools.shell is None or settings.evaluation.score_command is None or champion.ref.run_id is None:
+    command, run_id = settings.evaluation.score_command, champion.ref.run_id
+    if tools.shell is None or command is None or run_id is None:
         raise HoldoutError(
-            "the champion cannot be scored again here", remedy="set `evaluation.score_command`"
+            "the champion cannot be scored here",
+            remedy="set `evaluation.score_command`; a version without a run takes `--predictions`",
         )
-    model = registry.download(
-        champion.ref.run_id,
-        champion.tags.get(tags.MODEL_PATH, tags.MODEL_ARTIFACT),
-        tools.scratch / "champion-model",
-    )
+    artifact = champion.tags.get(tags.MODEL_PATH, tags.MODEL_ARTIFACT)
+    model = registry.download(run_id, artifact, tools.scratch / "champion-model")
     output = tools.scratch / "champion-predictions.parquet"
     holdout = tools.root / (settings.evaluation.holdout or settings.evaluation.predictions or "")
-    with tools.console.group(f"Scoring champion version {champion.ref.version} on the changed holdout"):
+    with tools.console.group(f"Scoring champion version {champion.ref.version}"):
         tools.shell(
-            settings.evaluation.score_command,
+            command,
             {"MLOPS_CI_MODEL": str(model), "MLOPS_CI_HOLDOUT": str(holdout), "MLOPS_CI_OUTPUT": str(output)},
         )
     if not output.exists():
@@ -159,17 +156,22 @@ def rescore(
             remedy="let it write a predictions file with the columns of `evaluation` to that path",
         )
     labels = tools.root / settings.evaluation.holdout if settings.evaluation.holdout else None
-    scored = tools.evaluations.read(output, columns_of(settings), labels)
-    if holdout_digest(scored) != holdout_digest(candidate):
+    return tools.evaluations.read(output, columns_of(settings), labels)
+
+
+def _rescored_now(
+    settings: Settings, tools: Tools, registry: Registry, champion: Champion, digest: str
+) -> Evaluation:
+    """Score the champion on the changed holdout, and keep the result for the next check."""
+    scored = rescored(settings, tools, registry, champion)
+    if holdout_digest(scored) != digest:
         raise HoldoutError(
             "`evaluation.score_command` wrote other rows or labels than the candidate's holdout has",
             remedy="let it score exactly the rows of MLOPS_CI_HOLDOUT",
         )
     kept = tools.scratch / "rescored.parquet"
     tools.evaluations.save(scored, kept)
-    registry.attach(
-        settings.registry.model, champion.ref.version or "", {rescored_path(holdout_digest(scored)): kept}, {}
-    )
+    registry.attach(settings.registry.model, champion.ref.version or "", {rescored_path(digest): kept}, {})
     return scored
 
 
