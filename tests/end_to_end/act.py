@@ -320,7 +320,9 @@ def _take(step: Step, said: dict[str, Any], *, outermost: bool) -> None:
     elif command == "set-output":
         step.outputs[said["name"]] = argument
     elif command == "summary":
-        step.summary += said.get("content", "")
+        # Of a composite action's inner step, act tells twice: for it, and for the action.
+        if not (outermost and said.get("content", "") in step.summary):
+            step.summary += said.get("content", "")
     elif command in {"ignored", "group", "endgroup"}:
         step.log += said.get("raw", "")
     elif command in {"error", "warning", "notice"}:
