@@ -218,7 +218,8 @@ class Hub:
         """
         self.runs += 1
         home = self.folder / "runs" / f"{run_id or self.runs}-{attempt}-{self.runs}"
-        home.mkdir(parents=True)
+        # act's server breaks the connection where a run has no artifact yet.
+        (home / "artifacts" / str(run_id or self.runs)).mkdir(parents=True)
         on_pull = number is not None and event == "pull_request"
         ref = f"refs/pull/{number}/merge" if on_pull else "refs/heads/main"
         copy = home / "repository"
