@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mlflow_parts import Server, start_server
+from mlflow_parts import Server, emptied, start_server
 
 from mlops_ci.adapters.mlflow import MlflowRegistry
 
@@ -34,3 +34,13 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real MLflow server for the whole test run."""
     with start_server(tmp_path_factory.mktemp("mlflow-server")) as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.e2e)])
+def registry(request: pytest.FixtureRequest) -> Iterator[MlflowRegistry]:
+    """An empty registry: on sqlite, and on the server, which is emptied afterwards."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_registry")
+        return
+    yield (registry := MlflowRegistry(request.getfixturevalue("mlflow_server").uri))
+    emptied(registry)
