@@ -61,7 +61,7 @@ def cpu(python: Path, code: str, repeat: int) -> str:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         said = code.replace("SEED", f"s{time.time_ns()}")
         done = subprocess.run(
-            [python, "-W", "ignore", "-c", said], env=environment, capture_output=True, text=True
+            [python, "-W", "ignore", "-c", said], env=environment, capture_output=True, text=True, check=False
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:

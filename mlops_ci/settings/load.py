@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -168,15 +168,19 @@ def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
     kind: Any = root
     for part in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = kind.model_fields[part].annotation
-        arguments = [
-            a for a in getattr(kind, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        if arguments:
-            kind = arguments[0]
+            annotation = kind.model_fields[part].annotation
+            kind = next(_blocks_in(annotation), annotation)
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return set()
     return {field.alias or name for name, field in kind.model_fields.items()}
+
+
+def _blocks_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Walk an annotation such as ``list[str | SliceSettings]`` for the blocks it may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _blocks_in(argument)
 
 
 def _suggest(word: str, words: set[str]) -> str:

@@ -144,6 +144,39 @@ def test_the_history_is_newest_first_and_survives_deleted_runs(
     assert [one.ref.version for one in registry.history(MODEL, 2)] == ["3", "2"]
 
 
+def test_evidence_is_attached_to_a_version_that_exists(registry: MlflowRegistry, tmp_path: Path) -> None:
+    promoted(registry, tmp_path)
+    (other := tmp_path / "other.parquet").write_text("rescored")
+    registry.attach(
+        MODEL, "1", {"evaluation/new.parquet": other}, {tag.EVALUATION_PATH: "evaluation/new.parquet"}
+    )
+    champion = registry.champion(MODEL, "champion")
+    assert champion is not None
+    assert champion.evaluation_run == champion.ref.run_id
+    fetched = registry.download(str(champion.evaluation_run), str(champion.evaluation), tmp_path / "fetched")
+    assert fetched.read_text() == "rescored"
+    with pytest.raises(EvidenceError, match="no version 2"):
+        registry.attach(MODEL, "2", {}, {})
+
+
+def test_evidence_is_attached_to_a_version_without_a_run(registry: MlflowRegistry, tmp_path: Path) -> None:
+    client = client_of(registry)
+    client.create_registered_model(MODEL)
+    client.create_model_version(MODEL, "s3://bucket/model")
+    client.set_registered_model_alias(MODEL, "champion", "1")
+    (predictions := tmp_path / "p.parquet").write_text("adopted")
+    for _ in range(2):
+        registry.attach(
+            MODEL, "1", {tag.EVALUATION_ARTIFACT: predictions}, {tag.EVALUATION_PATH: tag.EVALUATION_ARTIFACT}
+        )
+    champion = registry.champion(MODEL, "champion")
+    assert champion is not None
+    assert champion.ref.run_id is None
+    assert client.get_run(champion.evaluation_run).info.status == "FINISHED"
+    fetched = registry.download(str(champion.evaluation_run), tag.EVALUATION_ARTIFACT, tmp_path / "fetched")
+    assert fetched.read_text() == "adopted"
+
+
 # Candidates' runs
 
 
