@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,8 @@ def record_of(
         run_id=manifest.run_id,
         name=f"{manifest.model} {manifest.head[:10]}",
         params=manifest.params,
-        metrics=dict(manifest.metrics) | {f.metric: f.candidate for f in overall if f.candidate is not None},
+        metrics=dict(manifest.metrics)
+        | {f.metric: f.candidate for f in overall if f.candidate is not None and isfinite(f.candidate)},
         tags={key: value for key, value in carried.items() if value},
         artifacts=artifacts,
         datasets=_datasets(manifest),
