@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlops_ci.core.align import mismatch, same_predictions
+from mlops_ci.core.builders import measure_of, pair_of
 from mlops_ci.core.decision import correct_family, decide, outcome_of
-from mlops_ci.core.estimate import Estimate
-from mlops_ci.core.evidence import Evaluation, canonical
-from mlops_ci.core.measures import Measure, Rules, Share, UndefinedError
+from mlops_ci.core.estimate import Estimate, Rules, UndefinedError
+from mlops_ci.core.evidence import Evaluation
 from mlops_ci.core.messages import sentence
-from mlops_ci.core.metrics import KNOWN, UnknownMetricError, greater_is_better
+from mlops_ci.core.metrics import UnknownMetricError, greater_is_better
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.power import minimum_detectable_loss, rows_needed
 from mlops_ci.core.scalars import POINT_ONLY, missing, point_finding
@@ -101,26 +101,11 @@ def finding_of(
         rules = Rules(
             greater_is_better=upwards, margin=rule.margin, relative=rule.relative, alpha=policy.alpha
         )
-        measure = measure_of(name, rule, champion.evaluation, candidate.evaluation)
+        measure = measure_of(name, rule, pair_of(champion.evaluation, candidate.evaluation))
         estimate = measure.estimate(np.arange(len(candidate.evaluation)), rules)
     except (UnknownMetricError, UndefinedError) as problem:
         return missing(name, rule, str(problem)), None
     return as_finding(name, rule, rules, estimate), estimate
-
-
-def measure_of(name: str, rule: MetricPolicy, champion: Evaluation, candidate: Evaluation) -> Measure:
-    """Return the measure of a metric on two evaluations of the same rows."""
-    if rule.metric != "accuracy":
-        known = "is not known" if rule.metric not in KNOWN else "is not built yet"
-        raise UnknownMetricError(f"the metric '{rule.metric}' {known}")
-    if candidate.target is None or candidate.prediction is None or champion.prediction is None:
-        raise UnknownMetricError(f"{name} needs labels and both models' predicted labels")
-    target = canonical(candidate.target)
-    return Share(
-        counts=np.ones(len(target), dtype=bool),
-        champion=canonical(champion.prediction) == target,
-        candidate=canonical(candidate.prediction) == target,
-    )
 
 
 def as_finding(name: str, rule: MetricPolicy, rules: Rules, estimate: Estimate) -> Finding:

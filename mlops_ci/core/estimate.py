@@ -4,6 +4,41 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
+
+from mlops_ci.core.evidence import Array
+
+
+class UndefinedError(ValueError):
+    """The metric has no value on these rows (no positive row, one class only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What the policy says about one metric, resolved.
+
+    Attributes
+    ----------
+    greater_is_better
+        Direction of the metric.
+    margin, relative
+        Accepted loss; a share of the champion's value if `relative`.
+    alpha
+        One-sided error rate of each bound.
+    seed
+        Of resampling.
+    """
+
+    greater_is_better: bool
+    margin: float
+    relative: bool = False
+    alpha: float = 0.05
+    seed: int = 0
+
+    @property
+    def sign(self) -> int:
+        """1 where greater is better, else -1."""
+        return 1 if self.greater_is_better else -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +87,16 @@ class Estimate:
         """Return whether all numbers that a decision needs are there."""
         numbers = (self.champion, self.candidate, self.difference, self.lower, self.upper, self.pvalue)
         return all(math.isfinite(number) for number in numbers)
+
+
+class Measure(Protocol):
+    """One metric of two models on one holdout."""
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the estimate on some rows, by position, shape (k,).
+
+        Raises
+        ------
+        UndefinedError
+            If the metric has no value there.
+        """

@@ -1,0 +1,221 @@
+"""Further measures: quantiles of a column, rankings of many classes, the user's own function."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_ci.core import bootstrap, influence
+from mlops_ci.core.design import Design
+from mlops_ci.core.estimate import Estimate, Rules, UndefinedError
+from mlops_ci.core.evidence import Array
+from mlops_ci.core.linear import Linear, linear_estimate
+from mlops_ci.core.measures import Valued, linear_of, method_name, need, silent_slack
+from mlops_ci.core.ranking import expected_calibration_error
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Blocks of the jackknife of a function, and resamples of its bootstrap: each costs two calls.
+JACKKNIFE_BLOCKS = 100
+FUNCTION_RESAMPLES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantile:
+    """A quantile of a per-row value (95th percentile of latency): linearised t and bootstrap."""
+
+    champion: Floats
+    candidate: Floats
+    level: float
+    design: Design
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the wider of the two intervals; see `Measure.estimate`."""
+        rows = self.design.live(rows)
+        need(rows, 2)
+        weight = self.design.weights(rows)
+        sides = [side[rows] for side in (self.champion, self.candidate)]
+        first, second = (influence.quantile(side, weight, self.level) for side in sides)
+        resampled = None
+        if self.design.simple:
+            every = np.zeros(len(rows), dtype=bool)
+            resampled = np.concatenate(
+                [
+                    bootstrap.resample_ranked(
+                        (bootstrap.Ranked(side, every, exact=True),),
+                        partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.level),
+                        len(rows),
+                        rules.seed,
+                    )
+                    for side in sides
+                ],
+                axis=1,
+            )
+        return linear_estimate(
+            linear_of(first, second, weight),
+            rules,
+            method=method_name("linearised quantile t and bootstrap", self.design),
+            groups=self.design.groups(rows),
+            resampled=resampled,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyRankings:
+    """A ranking metric of several classes, one against the rest: their mean, plain or by class share.
+
+    Attributes
+    ----------
+    truth
+        One-hot classes, shape (n, k).
+    champion, candidate
+        Scores, shape (n, k).
+    """
+
+    truth: Bools
+    champion: Floats
+    candidate: Floats
+    value: Callable[[Bools, Floats, Floats], Valued]
+    weighted: bool
+    design: Design
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the influence-function t interval; see `Measure.estimate`."""
+        rows = self.design.live(rows)
+        need(rows, 2)
+        truth, weight = self.truth[rows], self.design.weights(rows)
+        smallest = int(truth.sum(axis=0).min())
+        if smallest == 0:
+            raise UndefinedError("a class does not occur")
+        first, second = (self._mean(truth, side[rows], weight) for side in (self.champion, self.candidate))
+        return linear_estimate(
+            linear_of(first, second, weight),
+            rules,
+            method=method_name("influence-function t", self.design),
+            groups=self.design.groups(rows),
+            slack=silent_slack(len(rows), rules.alpha, len(rows) / smallest),
+        )
+
+    def _mean(self, truth: Bools, score: Floats, weight: Floats) -> Valued:
+        total, parts = 0.0, np.zeros(len(truth))
+        for k in range(truth.shape[1]):
+            value, part = self.value(truth[:, k], score[:, k], weight)
+            share = influence.mean(truth[:, k].astype(np.float64), weight)
+            factor = share if self.weighted else 1 / truth.shape[1]
+            total, parts = total + factor * value, parts + factor * part
+            if self.weighted:
+                parts = parts + (truth[:, k] - share) * value
+        return total, parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Custom:
+    """The user's own function of true and predicted values: delete-a-block jackknife t and bootstrap.
+
+    Attributes
+    ----------
+    function
+        Called as ``function(y_true, y_pred)``, with ``sample_weight`` where rows have weights.
+    """
+
+    target: Array
+    champion: Array
+    candidate: Array
+    function: Callable[..., Any]
+    design: Design
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the wider of the two intervals; see `Measure.estimate`.
+
+        References
+        ----------
+        Shao and Tu (1995), The Jackknife and Bootstrap, section 2.3 (blocks of rows left out).
+        """
+        rows = self.design.live(rows)
+        need(rows, 2)
+        values = self._values(rows)
+        blocks = self._blocks(rows)
+        count = int(blocks.max()) + 1
+        left_out = np.array([self._values(rows[blocks != block]) for block in range(count)])
+        parts = math.sqrt((count - 1) / count) * (left_out.mean(axis=0) - left_out)
+        resampled = None
+        if self.design.simple:
+            rng = np.random.default_rng([rules.seed, len(rows)])
+            resampled = np.array(
+                [self._values(rows[rng.integers(0, len(rows), len(rows))]) for _ in range(FUNCTION_RESAMPLES)]
+            )
+        return linear_estimate(
+            Linear(
+                champion=values[0],
+                candidate=values[1],
+                champion_parts=parts[:, 0],
+                candidate_parts=parts[:, 1],
+                n=len(rows),
+            ),
+            rules,
+            method=method_name("block jackknife t and bootstrap", self.design),
+            groups=np.arange(count) if self.design.group is not None else None,
+            resampled=resampled,
+            slack=silent_slack(len(rows), rules.alpha, float(len(rows))),
+        )
+
+    def _blocks(self, rows: Array) -> NDArray[np.int64]:
+        """Return the block of each row: whole groups together, else every hundredth row."""
+        groups = self.design.groups(rows)
+        if groups is None:
+            return np.arange(len(rows)) % JACKKNIFE_BLOCKS
+        return np.asarray(np.unique(groups, return_inverse=True)[1] % JACKKNIFE_BLOCKS)
+
+    def _values(self, rows: Array) -> tuple[float, float]:
+        more = {}
+        if self.design.weight is not None:
+            if "sample_weight" not in inspect.signature(self.function).parameters:
+                raise UndefinedError("the function takes no `sample_weight`, and the rows have weights")
+            more = {"sample_weight": self.design.weight[rows]}
+        first, second = (
+            float(self.function(self.target[rows], side[rows], **more))
+            for side in (self.champion, self.candidate)
+        )
+        return first, second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Expected calibration error: both values, and no interval, for its estimate is biased."""
+
+    positive: Bools
+    champion: Floats
+    candidate: Floats
+    design: Design
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return both values with bounds that prove nothing; see `Measure.estimate`."""
+        rows = self.design.live(rows)
+        need(rows, 1)
+        weight = self.design.weights(rows)
+        first, second = (
+            expected_calibration_error(self.positive[rows], side[rows], weight)
+            for side in (self.champion, self.candidate)
+        )
+        return Estimate(
+            champion=first,
+            candidate=second,
+            difference=rules.sign * (second - first),
+            lower=-1.0,
+            upper=1.0,
+            margin=rules.margin * first if rules.relative else rules.margin,
+            pvalue=1.0,
+            standard_error=0.0,
+            better=False,
+            method="reported, not judged",
+            n=len(rows),
+            doubt="its estimate is biased upwards, so it is shown and not judged",
+        )
