@@ -1,0 +1,111 @@
+"""One run of a verb: which repository, change, settings and forge it is about, with all adapters made."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlops_ci.adapters.bundle_files import LocalFiles
+from mlops_ci.adapters.evaluations import EvaluationFiles
+from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.git import GitRepository
+from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core.report import Notice, Source
+from mlops_ci.errors import SettingsError, UsageError
+from mlops_ci.settings import Settings, read_settings, trusted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One model of the repository: its settings in force, and what has to be said of how they came about."""
+
+    settings: Settings
+    root: Path
+    config: str
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What all models of one run share."""
+
+    repository: GitRepository
+    forge: Forge
+    console: Console
+    source: Source
+    options: Mapping[str, Any]
+
+
+def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
+    """Return the models that this change is judged for.
+
+    Settings files are looked for in the change and at the tip of the target branch: one that the
+    change deletes stays in force.
+
+    Raises
+    ------
+    SettingsError
+        If a file in force is wrong; all problems of all files are listed.
+    """
+    repository, tip = session.repository, session.source.base
+    folder = PurePosixPath(Path.cwd().resolve().relative_to(repository.root.resolve()).as_posix())
+    pattern = str(folder / config) if str(folder) != "." else config
+    there = repository.paths(tip) if tip else []
+    here = [path.relative_to(repository.root).as_posix() for path in repository.root.glob(pattern)]
+    names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
+    if not names:
+        raise SettingsError(config, ["there is no such file"], remedy="write one with `mlops-ci init`")
+    found = [unit for name in names for unit in _units_of(session, name)]
+    models = [unit.settings.registry.model for unit in found]
+    for model in models:
+        if models.count(model) > 1:
+            raise SettingsError(config, [f"the model '{model}' is set up more than once"])
+    if only is not None:
+        found = [unit for unit in found if unit.settings.registry.model == only]
+        if not found:
+            raise UsageError(f"there is no model '{only}'", remedy=f"one of: {', '.join(models)}")
+    return found
+
+
+def _units_of(session: Session, name: str) -> list[Unit]:
+    repository, source = session.repository, session.source
+    at_target = repository.read(source.base, name) if source.base else None
+    place = repository.root / name
+    here = place.read_bytes() if place.is_file() and not place.is_symlink() else None
+    notices: list[Notice] = []
+    if at_target is None:
+        if here is None:
+            raise SettingsError(name, ["is not a regular file"])
+        in_force = read_settings(here, name)
+        if source.base and source.head != source.base:
+            text = (
+                f"`{name}` is new in this change: its own policy is in force until the target branch has one."
+            )
+            notices.append(Notice(text=text, level="warning"))
+        return [
+            Unit(settings=one, root=place.parent, config=name, notices=tuple(notices)) for one in in_force
+        ]
+    in_force = read_settings(at_target, f"{name} on {source.target}")
+    proposed: dict[str, Settings] = {}
+    if here is not None and here != at_target:
+        try:
+            proposed = {one.registry.model: one for one in read_settings(here, name)}
+        except SettingsError as error:
+            text = f"This change leaves `{name}` with {len(error.problems)} problems: {error.problems[0]}"
+            notices.append(Notice(text=text, level="danger"))
+    return [
+        Unit(
+            settings=trusted(one, proposed.get(one.registry.model)),
+            root=place.parent,
+            config=name,
+            notices=tuple(notices),
+        )
+        for one in in_force
+    ]
