@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlops_ci.adapters.bundle_files import LocalFiles
-from mlops_ci.adapters.evaluations import EvaluationFiles
-from mlops_ci.adapters.frames import TableReader
 from mlops_ci.adapters.git import GitRepository
-from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
-from mlops_ci.commands.tools import Tools
+from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
 from mlops_ci.settings import Settings, read_settings, trusted

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Batched = Callable[[Ints, Ints, Floats], Floats]
 
@@ -46,7 +47,7 @@ def _sums(drawn: Floats, by: Ints, classes: int) -> Floats:
 
 def _by_class(metric: str, hits: Floats, true: Floats, said: Floats) -> Floats:
     below = {"precision": said, "recall": true, "f1": (true + said) / 2}[metric]
-    return np.divide(hits, below, out=np.zeros_like(hits), where=below > 0)
+    return np.asarray(np.divide(hits, below, out=np.zeros_like(hits), where=below > 0))
 
 
 def _matthews(hits: Floats, true: Floats, said: Floats) -> Floats:
@@ -54,4 +55,4 @@ def _matthews(hits: Floats, true: Floats, said: Floats) -> Floats:
     total = true.sum(axis=1)
     covariance = hits.sum(axis=1) * total - (true * said).sum(axis=1)
     spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (said**2).sum(axis=1))
-    return np.divide(covariance, np.sqrt(spread), out=np.zeros_like(total), where=spread > 0)
+    return np.asarray(np.divide(covariance, np.sqrt(spread), out=np.zeros_like(total), where=spread > 0))

@@ -8,11 +8,12 @@ resamples, by chunks of `CHUNK_BYTES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Weights = NDArray[np.uint8]
 

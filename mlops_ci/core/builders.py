@@ -16,7 +16,7 @@ from mlops_ci.core.design import Design, design_of
 from mlops_ci.core.estimate import Measure
 from mlops_ci.core.evidence import Array, Evaluation, canonical
 from mlops_ci.core.measures import Labels, Loss, Ranking, Regression
-from mlops_ci.core.metrics import KNOWN, UnknownMetricError
+from mlops_ci.core.metrics import KIND, UnknownMetricError
 from mlops_ci.core.more_measures import Calibration, Custom, ManyRankings, Quantile
 from mlops_ci.core.policy import MetricPolicy
 from mlops_ci.core.shares import Share
@@ -76,16 +76,16 @@ def measure_of(name: str, rule: MetricPolicy, pair: Pair) -> Measure:
         return _column(rule, pair)
     if rule.metric in pair.custom or ":" in rule.metric:
         return _custom(rule, pair)
-    known = KNOWN.get(rule.metric)
-    if known is None:
+    kind = KIND.get(rule.metric)
+    if kind is None:
         raise UnknownMetricError(f"'{rule.metric}' is not a metric that mlops-ci knows")
-    if known.kind == "share":
+    if kind == "share":
         return _share(rule, pair)
-    if known.kind == "labels":
+    if kind == "labels":
         return _labels(rule, pair)
-    if known.kind == "rank":
+    if kind == "rank":
         return _ranking(rule, pair)
-    return _loss(rule, pair) if known.kind == "loss" else _regression(rule, pair)
+    return _loss(rule, pair) if kind == "loss" else _regression(rule, pair)
 
 
 def _canonical(values: Array) -> Array:
@@ -96,20 +96,25 @@ def _canonical(values: Array) -> Array:
     return canonical(values)
 
 
-def _positive(rule: MetricPolicy, target: Array) -> NDArray[np.bool_]:
-    """Return which rows are positive: the label stated, or 1 of 0 and 1."""
+def _positive_label(rule: MetricPolicy, target: Array) -> str:
+    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1)."""
+    if rule.positive is not None:
+        return str(canonical(np.asarray([rule.positive]))[0])
     labels = np.unique(target)
-    positive = rule.positive
-    if positive is None:
-        if not set(labels.tolist()) <= {"0", "1"}:
-            shown = ", ".join(labels[:4])
-            more = "average: macro" if len(labels) > 2 else f"positive: {labels[-1]}"
-            raise UnknownMetricError(
-                f"its labels are {shown}{', ...' if len(labels) > 4 else ''}: say which one is positive, "
-                f"or how classes are averaged (for example `{more}`)"
-            )
-        positive = "1"
-    return np.asarray(target == str(canonical(np.asarray([positive]))[0]))
+    if set(labels.tolist()) <= {"0", "1"}:
+        return "1"
+    if len(labels) != 2:
+        shown = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
+        raise UnknownMetricError(
+            f"its labels are {shown}: say which one is `positive`, or how classes are averaged "
+            "(`average: macro`, `micro` or `weighted`)"
+        )
+    return str(labels[1])
+
+
+def _positive(rule: MetricPolicy, target: Array) -> NDArray[np.bool_]:
+    """Return which rows are positive."""
+    return np.asarray(target == _positive_label(rule, target))
 
 
 def _share(rule: MetricPolicy, pair: Pair) -> Measure:
@@ -126,7 +131,7 @@ def _share(rule: MetricPolicy, pair: Pair) -> Measure:
             design=pair.design,
         )
     positive = _positive(rule, target)
-    label = target[positive][0] if positive.any() else (rule.positive or "1")
+    label = _positive_label(rule, target)
     first, second = champion == label, candidate == label
     if rule.metric == "recall":
         return Share(counts=positive, champion=first, candidate=second, design=pair.design, of="positive row")
@@ -145,8 +150,8 @@ def _labels(rule: MetricPolicy, pair: Pair) -> Measure:
     true, first, second = codes.reshape(3, -1)
     binary = rule.average == "binary" and rule.metric in {"precision", "f1"}
     if binary:
-        positive = _positive(rule, np.concatenate([target, champion, candidate]))
-        true, first, second = positive.astype(np.int64).reshape(3, -1)
+        label = _positive_label(rule, target)
+        true, first, second = ((side == label).astype(np.int64) for side in (target, champion, candidate))
         labels = np.array(["0", "1"])
     average = "binary" if binary else rule.average
     return Labels(
@@ -171,7 +176,7 @@ def label_value(metric: str, average: str) -> Callable[..., tuple[float, Floats]
 
 
 def _probabilities(rule: MetricPolicy, pair: Pair) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """Return the one-hot truth and both models' probabilities, each of shape (n, k); k is 1 for two classes."""
+    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes."""
     target = _canonical(pair.target)
     sides = []
     truth: NDArray[np.bool_] | None = None
@@ -187,8 +192,8 @@ def _probabilities(rule: MetricPolicy, pair: Pair) -> tuple[NDArray[np.bool_], F
             order = np.argsort(names)
             values, hot = values[:, order], target[:, None] == names[order][None, :]
         else:
-            positive = _positive(rule, target)
-            hot, values = positive[:, None], _positive_column(rule, evaluation, values)[:, None]
+            label = _positive_label(rule, target)
+            hot, values = (target == label)[:, None], _positive_column(label, evaluation, values)[:, None]
         if truth is not None and truth.shape != hot.shape:
             raise UnknownMetricError("champion and candidate score different classes")
         truth = hot
@@ -198,13 +203,12 @@ def _probabilities(rule: MetricPolicy, pair: Pair) -> tuple[NDArray[np.bool_], F
     return truth, sides[0], sides[1]
 
 
-def _positive_column(rule: MetricPolicy, evaluation: Evaluation, values: Floats) -> Floats:
+def _positive_column(label: str, evaluation: Evaluation, values: Floats) -> Floats:
     """Return the score of the positive class from one column, or from the one of two that is named so."""
     if values.ndim == 1:
         return values
-    wanted = str(canonical(np.asarray([rule.positive or "1"]))[0])
     names = canonical(np.asarray(evaluation.score_labels)).tolist() if evaluation.score_labels else []
-    return np.asarray(values[:, names.index(wanted) if wanted in names else values.shape[1] - 1])
+    return np.asarray(values[:, names.index(label) if label in names else values.shape[1] - 1])
 
 
 def _loss(rule: MetricPolicy, pair: Pair) -> Measure:
@@ -338,7 +342,7 @@ def _column(rule: MetricPolicy, pair: Pair) -> Measure:
     kind, _, level = rule.aggregate.partition(":")
     if kind != "quantile" or not 0 < float(level or 0) < 1:
         raise UnknownMetricError(f"aggregate '{rule.aggregate}' is neither `mean` nor `quantile:0.95`")
-    return Quantile(champion=first, candidate=second, level=float(level), design=pair.design)
+    return Quantile(champion=first, candidate=second, share=float(level), design=pair.design)
 
 
 def _custom(rule: MetricPolicy, pair: Pair) -> Measure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,11 +90,52 @@ class Estimate:
         return all(math.isfinite(number) for number in numbers)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """The value of one model's metric on its own, for absolute limits and gaps between slices.
+
+    Attributes
+    ----------
+    value, error
+        Value and standard error, in the metric's unit.
+    n, method, doubt
+        As of an `Estimate`.
+    half_width
+        From an error rate to the distance of the one-sided bounds; None where `bounds` says more.
+    bounds
+        From an error rate to the exact one-sided bounds, or None.
+    """
+
+    value: float
+    error: float
+    n: int
+    method: str
+    half_width: Callable[[float], float] | None = None
+    bounds: Callable[[float], tuple[float, float]] | None = None
+    doubt: str = ""
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return the one-sided 1 - alpha bounds of the value."""
+        if self.bounds is not None:
+            return self.bounds(alpha)
+        half = math.inf if self.half_width is None else self.half_width(alpha)
+        return self.value - half, self.value + half
+
+
 class Measure(Protocol):
     """One metric of two models on one holdout."""
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the estimate on some rows, by position, shape (k,).
+
+        Raises
+        ------
+        UndefinedError
+            If the metric has no value there.
+        """
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's own value on some rows.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from mlops_ci.core import bootstrap
 from mlops_ci.core.batched import Batched
 from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Rules, UndefinedError
+from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import Linear, linear_estimate
+from mlops_ci.core.linear import Linear, level_of, linear_estimate
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Valued = tuple[float, Floats]
+#: Rows of the rarer class below which a ranking proves nothing.
+LEAST_OF_A_CLASS = 5
 
 
 def linear_of(champion: Valued, candidate: Valued, weight: Floats, *, lost: int = 1) -> Linear:
@@ -61,6 +63,22 @@ class Loss:
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the paired t interval; see `Measure.estimate`."""
         rows = self.design.live(rows)
+        linear = self._linear(rows)
+        both = np.concatenate([self.champion[rows], self.candidate[rows]])
+        return linear_estimate(
+            linear,
+            rules,
+            method=method_name("paired t", self.design),
+            groups=self.design.groups(rows),
+            slack=silent_slack(len(rows), rules.alpha, float(np.ptp(both))),
+        )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's mean; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design)
+
+    def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
         weight = self.design.weights(rows)
 
@@ -68,15 +86,7 @@ class Loss:
             value = float((values[rows] * weight).sum() / weight.sum())
             return value, values[rows] - value
 
-        linear = linear_of(side(self.champion), side(self.candidate), weight)
-        largest = float(np.max(np.abs(self.candidate[rows] - self.champion[rows]), initial=0.0))
-        return linear_estimate(
-            linear,
-            rules,
-            method=method_name("paired t", self.design),
-            groups=self.design.groups(rows),
-            slack=silent_slack(len(rows), rules.alpha, 1.0) if largest else 0.0,
-        )
+        return linear_of(side(self.champion), side(self.candidate), weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,21 +113,33 @@ class Labels:
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the wider of the influence-function t and the bootstrap; see `Measure.estimate`."""
         rows = self.design.live(rows)
+        linear = self._linear(rows)
+        target, champion, candidate = self.target[rows], self.champion[rows], self.candidate[rows]
+        rarest = int(np.unique(target, return_counts=True)[1].min())
+        found = linear_estimate(
+            linear,
+            rules,
+            method=method_name("influence-function t and bootstrap", self.design),
+            groups=self.design.groups(rows),
+            resampled=self._resampled(target, champion, candidate, rules) if self.design.simple else None,
+            slack=silent_slack(len(rows), rules.alpha, len(rows) / rarest),
+        )
+        if rarest >= LEAST_OF_A_CLASS:
+            return found
+        return replace(found, doubt=f"{rarest} rows of the rarest class are too few to prove anything")
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design)
+
+    def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
         target, champion, candidate = self.target[rows], self.champion[rows], self.candidate[rows]
         weight = self.design.weights(rows)
         labels = np.unique(np.concatenate([np.unique(part) for part in (target, champion, candidate)]))
         first, second = (self.value(target, said, weight, labels) for said in (champion, candidate))
-        return linear_estimate(
-            linear_of(first, second, weight),
-            rules,
-            method=method_name("influence-function t and bootstrap", self.design),
-            groups=self.design.groups(rows),
-            resampled=self._resampled(target, champion, candidate, rules) if self.design.simple else None,
-            slack=silent_slack(
-                len(rows), rules.alpha, len(rows) / np.unique(target, return_counts=True)[1].min()
-            ),
-        )
+        return linear_of(first, second, weight)
 
     def _resampled(self, target: Ints, champion: Ints, candidate: Ints, rules: Rules) -> Floats:
         """Resample the table of true and both predicted labels: the same as resampling its rows."""
@@ -128,7 +150,7 @@ class Labels:
         def both(drawn: Floats) -> Floats:
             return np.stack([self.batched(true, said, drawn) for said in (first, second)], axis=1)
 
-        return bootstrap.resample_counts(counts, both, rules.seed)
+        return np.asarray(bootstrap.resample_counts(counts, both, rules.seed), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,25 +179,41 @@ class Ranking:
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return DeLong's interval, or the wider of influence-function t and bootstrap."""
         rows = self.design.live(rows)
-        need(rows, 2)
+        linear = self._linear(rows)
         positive, champion, candidate = self.positive[rows], self.champion[rows], self.candidate[rows]
-        weight = self.design.weights(rows)
-        first, second = self.value(positive, champion, weight), self.value(positive, candidate, weight)
-        smaller = max(1, min(int(positive.sum()), int((~positive).sum())))
-        # DeLong's components carry their own correction for few rows of a class.
-        linear = linear_of(first, second, weight, lost=0 if self.blocks is None else 1)
+        smaller = min(int(positive.sum()), int((~positive).sum()))
         resampled = None
         if self.blocks is not None and self.design.simple:
-            resampled = self._resampled(positive, champion, candidate, (first[0], second[0]), rules)
+            values = linear.champion, linear.candidate
+            resampled = self._resampled(positive, champion, candidate, values, rules)
         plain = "DeLong" if self.blocks is None else "influence-function t and bootstrap"
-        return linear_estimate(
+        found = linear_estimate(
             linear,
             rules,
             method=method_name(plain, self.design),
             groups=self.design.groups(rows),
             resampled=resampled,
             slack=silent_slack(len(rows), rules.alpha, len(rows) / smaller),
+            ranked=True,
         )
+        if smaller >= LEAST_OF_A_CLASS:
+            return found
+        rarer = "positive" if positive.sum() == smaller else "negative"
+        return replace(found, doubt=f"{smaller} {rarer} rows are too few to prove anything")
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design, ranked=True)
+
+    def _linear(self, rows: Array) -> Linear:
+        need(rows, 2)
+        weight = self.design.weights(rows)
+        first, second = (
+            self.value(self.positive[rows], side[rows], weight) for side in (self.champion, self.candidate)
+        )
+        # DeLong's components carry their own correction for few rows of a class.
+        return linear_of(first, second, weight, lost=0 if self.blocks is None else 1)
 
     def _resampled(
         self, positive: Bools, champion: Floats, candidate: Floats, values: tuple[float, float], rules: Rules
@@ -186,7 +224,7 @@ class Ranking:
         # Blocks of neighbouring scores move the value a little; what they say about its spread stays.
         whole = np.ones((len(positive), 8), dtype=np.uint8)
         shift = [value - blocks(*side.sums(whole))[0] for value, side in zip(values, sides, strict=True)]
-        return drawn + np.array(shift)
+        return np.asarray(drawn + np.array(shift), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,12 +251,8 @@ class Regression:
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the wider of the influence-function t and the bootstrap; see `Measure.estimate`."""
         rows = self.design.live(rows)
-        need(rows, 2)
+        linear = self._linear(rows)
         target, champion, candidate = self.target[rows], self.champion[rows], self.candidate[rows]
-        weight = self.design.weights(rows)
-        linear = linear_of(
-            self.value(target, champion, weight), self.value(target, candidate, weight), weight
-        )
         return linear_estimate(
             linear,
             rules,
@@ -227,6 +261,17 @@ class Regression:
             resampled=self._resampled(target, champion, candidate, rules) if self.design.simple else None,
         )
 
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design)
+
+    def _linear(self, rows: Array) -> Linear:
+        need(rows, 2)
+        weight, target = self.design.weights(rows), self.target[rows]
+        first, second = (self.value(target, side[rows], weight) for side in (self.champion, self.candidate))
+        return linear_of(first, second, weight)
+
     def _resampled(self, target: Floats, champion: Floats, candidate: Floats, rules: Rules) -> Floats:
         centred = target - target.mean()
         columns = np.stack([(champion - target) ** 2, (candidate - target) ** 2, centred, centred**2], axis=1)
@@ -234,7 +279,12 @@ class Regression:
         def both(means: Floats) -> Floats:
             return np.stack([self.of_means(means[:, i], means[:, 2], means[:, 3]) for i in (0, 1)], axis=1)
 
-        return bootstrap.resample_sums(columns, both, rules.seed)
+        return np.asarray(bootstrap.resample_sums(columns, both, rules.seed), dtype=np.float64)
+
+
+def level_of_linear(linear: Linear, rows: Array, design: Design, *, ranked: bool = False) -> Level:
+    """Return the candidate's own value with its spread."""
+    return level_of(linear.candidate, linear.candidate_parts, design.groups(rows), ranked=ranked)
 
 
 def silent_slack(n: int, alpha: float, leverage: float) -> float:
@@ -243,7 +293,7 @@ def silent_slack(n: int, alpha: float, leverage: float) -> float:
     With no such row among n, at most about -ln(alpha) / n of all rows tell one (the rule of three), and
     one row in n moves the metric by no more than `leverage` / n.
     """
-    return min(1.0, -np.log(alpha) / n * leverage)
+    return float(-np.log(alpha) / n * leverage)
 
 
 def need(rows: Array, least: int) -> None:

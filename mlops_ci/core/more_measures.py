@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 
 from mlops_ci.core import bootstrap, influence
 from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Rules, UndefinedError
+from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import Linear, linear_estimate
-from mlops_ci.core.measures import Valued, linear_of, method_name, need, silent_slack
+from mlops_ci.core.linear import Linear, level_of, linear_estimate
+from mlops_ci.core.measures import (
+    Valued,
+    level_of_linear,
+    linear_of,
+    method_name,
+    need,
+    silent_slack,
+)
 from mlops_ci.core.ranking import expected_calibration_error
 
 Floats = NDArray[np.float64]
@@ -26,6 +33,7 @@ Bools = NDArray[np.bool_]
 #: Blocks of the jackknife of a function, and resamples of its bootstrap: each costs two calls.
 JACKKNIFE_BLOCKS = 100
 FUNCTION_RESAMPLES = 400
+SHOWN_ONLY = "its estimate is biased upwards, so it is shown and not judged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +42,14 @@ class Quantile:
 
     champion: Floats
     candidate: Floats
-    level: float
+    share: float
     design: Design
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the wider of the two intervals; see `Measure.estimate`."""
         rows = self.design.live(rows)
-        need(rows, 2)
-        weight = self.design.weights(rows)
+        linear = self._linear(rows)
         sides = [side[rows] for side in (self.champion, self.candidate)]
-        first, second = (influence.quantile(side, weight, self.level) for side in sides)
         resampled = None
         if self.design.simple:
             every = np.zeros(len(rows), dtype=bool)
@@ -51,7 +57,7 @@ class Quantile:
                 [
                     bootstrap.resample_ranked(
                         (bootstrap.Ranked(side, every, exact=True),),
-                        partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.level),
+                        partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.share),
                         len(rows),
                         rules.seed,
                     )
@@ -60,12 +66,25 @@ class Quantile:
                 axis=1,
             )
         return linear_estimate(
-            linear_of(first, second, weight),
+            linear,
             rules,
             method=method_name("linearised quantile t and bootstrap", self.design),
             groups=self.design.groups(rows),
             resampled=resampled,
         )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's quantile; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design)
+
+    def _linear(self, rows: Array) -> Linear:
+        need(rows, 2)
+        weight = self.design.weights(rows)
+        first, second = (
+            influence.quantile(side[rows], weight, self.share) for side in (self.champion, self.candidate)
+        )
+        return linear_of(first, second, weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,19 +109,32 @@ class ManyRankings:
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return the influence-function t interval; see `Measure.estimate`."""
         rows = self.design.live(rows)
-        need(rows, 2)
-        truth, weight = self.truth[rows], self.design.weights(rows)
-        smallest = int(truth.sum(axis=0).min())
-        if smallest == 0:
-            raise UndefinedError("a class does not occur")
-        first, second = (self._mean(truth, side[rows], weight) for side in (self.champion, self.candidate))
-        return linear_estimate(
-            linear_of(first, second, weight),
+        linear = self._linear(rows)
+        smallest = int(self.truth[rows].sum(axis=0).min())
+        found = linear_estimate(
+            linear,
             rules,
             method=method_name("influence-function t", self.design),
             groups=self.design.groups(rows),
             slack=silent_slack(len(rows), rules.alpha, len(rows) / smallest),
+            ranked=True,
         )
+        if smallest >= LEAST_OF_A_CLASS:
+            return found
+        return replace(found, doubt=f"{smallest} rows of the rarest class are too few to prove anything")
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design, ranked=True)
+
+    def _linear(self, rows: Array) -> Linear:
+        need(rows, 2)
+        truth, weight = self.truth[rows], self.design.weights(rows)
+        if not truth.any(axis=0).all():
+            raise UndefinedError("a class does not occur")
+        first, second = (self._mean(truth, side[rows], weight) for side in (self.champion, self.candidate))
+        return linear_of(first, second, weight)
 
     def _mean(self, truth: Bools, score: Floats, weight: Floats) -> Valued:
         total, parts = 0.0, np.zeros(len(truth))
@@ -140,12 +172,8 @@ class Custom:
         Shao and Tu (1995), The Jackknife and Bootstrap, section 2.3 (blocks of rows left out).
         """
         rows = self.design.live(rows)
-        need(rows, 2)
-        values = self._values(rows)
-        blocks = self._blocks(rows)
-        count = int(blocks.max()) + 1
-        left_out = np.array([self._values(rows[blocks != block]) for block in range(count)])
-        parts = math.sqrt((count - 1) / count) * (left_out.mean(axis=0) - left_out)
+        linear = self._linear(rows)
+        count = len(linear.champion_parts)
         resampled = None
         if self.design.simple:
             rng = np.random.default_rng([rules.seed, len(rows)])
@@ -153,18 +181,32 @@ class Custom:
                 [self._values(rows[rng.integers(0, len(rows), len(rows))]) for _ in range(FUNCTION_RESAMPLES)]
             )
         return linear_estimate(
-            Linear(
-                champion=values[0],
-                candidate=values[1],
-                champion_parts=parts[:, 0],
-                candidate_parts=parts[:, 1],
-                n=len(rows),
-            ),
+            linear,
             rules,
             method=method_name("block jackknife t and bootstrap", self.design),
             groups=np.arange(count) if self.design.group is not None else None,
             resampled=resampled,
             slack=silent_slack(len(rows), rules.alpha, float(len(rows))),
+        )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        linear = self._linear(self.design.live(rows))
+        return level_of(linear.candidate, linear.candidate_parts, None)
+
+    def _linear(self, rows: Array) -> Linear:
+        """Return both values and the contributions of blocks of rows."""
+        need(rows, 2)
+        values, blocks = self._values(rows), self._blocks(rows)
+        count = int(blocks.max()) + 1
+        left_out = np.array([self._values(rows[blocks != block]) for block in range(count)])
+        parts = math.sqrt((count - 1) / count) * (left_out.mean(axis=0) - left_out)
+        return Linear(
+            champion=values[0],
+            candidate=values[1],
+            champion_parts=parts[:, 0],
+            candidate_parts=parts[:, 1],
+            n=len(rows),
         )
 
     def _blocks(self, rows: Array) -> NDArray[np.int64]:
@@ -198,13 +240,7 @@ class Calibration:
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
         """Return both values with bounds that prove nothing; see `Measure.estimate`."""
-        rows = self.design.live(rows)
-        need(rows, 1)
-        weight = self.design.weights(rows)
-        first, second = (
-            expected_calibration_error(self.positive[rows], side[rows], weight)
-            for side in (self.champion, self.candidate)
-        )
+        first, second = self._values(rows)
         return Estimate(
             champion=first,
             candidate=second,
@@ -217,5 +253,22 @@ class Calibration:
             better=False,
             method="reported, not judged",
             n=len(rows),
-            doubt="its estimate is biased upwards, so it is shown and not judged",
+            doubt=SHOWN_ONLY,
         )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's value; see `Measure.level`."""
+        value = self._values(rows)[1]
+        return Level(
+            value=value, error=math.inf, n=len(rows), method="reported, not judged", doubt=SHOWN_ONLY
+        )
+
+    def _values(self, rows: Array) -> tuple[float, float]:
+        rows = self.design.live(rows)
+        need(rows, 1)
+        weight = self.design.weights(rows)
+        first, second = (
+            expected_calibration_error(self.positive[rows], side[rows], weight)
+            for side in (self.champion, self.candidate)
+        )
+        return first, second

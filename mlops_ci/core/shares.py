@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
 from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Rules, UndefinedError
+from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import LEAST_GROUPS, by_group
+from mlops_ci.core.linear import LEAST_GROUPS, by_group, few_groups
 from mlops_ci.core.proportions import (
+    clopper_pearson,
     mcnemar_pvalue,
     normal_cdf,
     ratio_bounds,
@@ -98,8 +99,28 @@ class Share:
             rules,
             rows=len(rows),
             freedom=freedom,
-            doubt=f"{groups} groups are too few to prove anything (it takes {LEAST_GROUPS})" if few else "",
+            doubt=few_groups(groups) if few else "",
             remark=f"the rows are worth about {table.n:,.0f} independent ones",
+        )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's share with Clopper and Pearson's bounds; see `Measure.level`."""
+        rows = self.design.live(rows[self.counts[rows]])
+        if len(rows) == 0:
+            raise UndefinedError(f"there is no {self.of}")
+        ours, weight = self.candidate[rows], self.design.weights(rows)
+        value, n, doubt = float((weight * ours).mean()), float(len(rows)), ""
+        if not self.design.simple:
+            table, groups = shrink(np.zeros(len(rows), dtype=bool), ours, weight, self.design.groups(rows))
+            n = table.n
+            doubt = few_groups(groups) if self.design.group is not None and groups < LEAST_GROUPS else ""
+        return Level(
+            value=value,
+            error=float(np.sqrt(max(value * (1 - value), 0.25 / n) / n)),
+            n=len(rows),
+            method="Clopper-Pearson",
+            bounds=lambda alpha: clopper_pearson(value * n, n, alpha),
+            doubt=doubt,
         )
 
 

@@ -9,7 +9,8 @@ from mlops_ci.core import influence, ranking
 from mlops_ci.core.builders import measure_of, pair_of
 from mlops_ci.core.estimate import Rules
 from mlops_ci.core.evidence import evaluation
-from mlops_ci.core.metrics import KNOWN, greater_is_better
+from mlops_ci.core.metrics import greater_is_better
+from mlops_ci.core.names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
 CASES = 200
@@ -43,7 +44,9 @@ BINARY = {
     "recall": sk.recall_score,
     "f1": sk.f1_score,
     "matthews_corrcoef": sk.matthews_corrcoef,
-    "specificity": lambda y, p, sample_weight: sk.recall_score(y, p, pos_label=0, sample_weight=sample_weight),
+    "specificity": lambda y, p, sample_weight: sk.recall_score(
+        y, p, pos_label=0, sample_weight=sample_weight
+    ),
     "false_positive_rate": lambda y, p, sample_weight: (
         1 - sk.recall_score(y, p, pos_label=0, sample_weight=sample_weight)
     ),
@@ -117,7 +120,7 @@ def test_scores_of_many_classes_are_scikit_learns(name):
         pair = pair_of(*(evaluation(**common, score=side) for side in sides))
         rule = MetricPolicy(metric=name, average="macro")
         estimate = measure_of(name, rule, pair).estimate(
-            np.arange(n), Rules(greater_is_better=KNOWN[name].greater_is_better, margin=0.01)
+            np.arange(n), Rules(greater_is_better=GREATER_IS_BETTER[name], margin=0.01)
         )
         expected = [
             {
