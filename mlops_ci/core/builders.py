@@ -21,7 +21,7 @@ from mlops_ci.core.more_measures import Calibration, Custom, ManyRankings, Quant
 from mlops_ci.core.policy import MetricPolicy
 from mlops_ci.core.shares import Share
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 #: Largest log loss of one row, in nats: a score below 0.00005 counts as 0.00005.
 LOG_LOSS_CLIP = 10.0
 
@@ -183,7 +183,7 @@ def _probabilities(rule: MetricPolicy, pair: Pair) -> tuple[NDArray[np.bool_], F
     for evaluation, score in zip(
         (pair.champion, pair.candidate), pair.both("score", "evaluation.score"), strict=True
     ):
-        values = np.asarray(score, dtype=np.float64)
+        values: Floats = np.asarray(score, dtype=np.float64)
         if values.ndim == 2 and values.shape[1] > 2:
             names = canonical(np.asarray(evaluation.score_labels))
             unknown = np.setdiff1d(target, names)

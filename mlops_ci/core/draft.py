@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from mlops_ci.core.decision import outcome_of
@@ -11,6 +12,9 @@ from mlops_ci.core.policy import MetricPolicy
 from mlops_ci.core.power import minimum_detectable_loss, rows_needed
 from mlops_ci.core.verdict import Finding, Outcome
 
+#: More rows than this are no advice.
+MOST_ROWS = 10**8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -18,7 +22,6 @@ class Draft:
 
     finding: Finding
     doubt: str = ""
-    remark: str = ""
 
 
 def draft_of(
@@ -26,9 +29,7 @@ def draft_of(
 ) -> Draft:
     """Return the draft that an estimate amounts to, with what its rows could prove."""
     outcome = outcome_of(estimate)
-    needed = None
-    if outcome is Outcome.INCONCLUSIVE:
-        needed = rows_needed(estimate.n, estimate.standard_error, estimate.margin, rules.alpha)
+    needed = rows_to_settle(estimate, rules.alpha) if outcome is Outcome.INCONCLUSIVE else None
     finding = Finding(
         metric=name,
         slice=part,
@@ -37,17 +38,31 @@ def draft_of(
         champion=estimate.champion,
         candidate=estimate.candidate,
         difference=estimate.difference,
-        interval=(estimate.lower, estimate.upper),
+        interval=(estimate.lower, estimate.upper) if math.isfinite(estimate.lower) else None,
         margin=estimate.margin,
         method=estimate.method,
         n=estimate.n,
         # Where too little evidence forbids a proof, there is no p-value to go by either.
         pvalue=1.0 if estimate.doubt else estimate.pvalue,
         minimum_detectable_loss=minimum_detectable_loss(estimate.standard_error, rules.alpha),
-        rows_needed=needed if needed is None or needed > estimate.n else None,
+        rows_needed=needed,
         gated=rule.gate,
+        note=estimate.remark,
     )
-    return Draft(finding=finding, doubt=estimate.doubt, remark=estimate.remark)
+    return Draft(finding=finding, doubt=estimate.doubt)
+
+
+def rows_to_settle(estimate: Estimate, alpha: float) -> int | None:
+    """Return about how many rows would settle an open question, or None where that cannot be said.
+
+    As many as prove that an equal candidate is within the margin; where there already are that many,
+    as many as tell the loss that was measured from the margin.
+    """
+    for distance in (estimate.margin, abs(estimate.difference + estimate.margin)):
+        needed = rows_needed(estimate.n, estimate.standard_error, distance, alpha)
+        if needed is not None and estimate.n < needed < MOST_ROWS:
+            return needed
+    return None
 
 
 def draft_limits(name: str, rule: MetricPolicy, rules: Rules, level: Level) -> list[Draft]:
@@ -114,5 +129,5 @@ def tell(finding: Finding, draft: Draft, alpha: float) -> Finding:
     """Return the finding with its sentence, unless it has one."""
     if finding.message:
         return finding
-    text = sentence(finding, confidence=1 - 2 * alpha, doubt=draft.doubt, remark=draft.remark)
+    text = sentence(finding, confidence=1 - 2 * alpha, doubt=draft.doubt)
     return replace(finding, message=text)

@@ -86,8 +86,10 @@ class Estimate:
 
     def known(self) -> bool:
         """Return whether all numbers that a decision needs are there."""
-        numbers = (self.champion, self.candidate, self.difference, self.lower, self.upper, self.pvalue)
-        return all(math.isfinite(number) for number in numbers)
+        bounds = (self.lower, self.upper, self.pvalue)
+        return all(
+            math.isfinite(number) for number in (self.champion, self.candidate, self.difference)
+        ) and not any(math.isnan(number) for number in bounds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,14 @@ which sums to n. The source of all of them is the delta method for functions of 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.estimate import UndefinedError
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
 

@@ -61,7 +61,7 @@ def judge_pair(
             if slices.get(column) is None:
                 overall[name].append(missing(name, rule, f"there is no column '{column}' to slice by"))
                 continue
-            found, gap = _slices(name, rule, rules, measure, slices[column])
+            found, gap = _slices(name, column, rule, rules, measure, slices[column])
             sliced += found
             gaps += gap
     return overall, sliced, gaps, said
@@ -104,7 +104,7 @@ def _slice_column(pair: Pair, column: str) -> Array | None:
 
 
 def _slices(
-    name: str, rule: MetricPolicy, rules: Rules, measure: Measure, slices: Sequence[Slice]
+    name: str, column: str, rule: MetricPolicy, rules: Rules, measure: Measure, slices: Sequence[Slice]
 ) -> tuple[list[Draft], list[Draft]]:
     """Return the drafts of a metric on the slices of one column, and of the gap between them."""
     drafts: list[Draft] = []
@@ -118,7 +118,7 @@ def _slices(
         except UndefinedError as problem:
             draft = _undefined(name, rule, rules, one, str(problem))
         drafts.append(draft)
-    return drafts, _gap(name, rule, rules, levels)
+    return drafts, _gap(name, column, rule, rules, levels)
 
 
 def _undefined(name: str, rule: MetricPolicy, rules: Rules, one: Slice, why: str) -> Draft:
@@ -136,7 +136,7 @@ def _undefined(name: str, rule: MetricPolicy, rules: Rules, one: Slice, why: str
 
 
 def _gap(
-    name: str, rule: MetricPolicy, rules: Rules, levels: Sequence[tuple[Slice, Level, Draft]]
+    name: str, column: str, rule: MetricPolicy, rules: Rules, levels: Sequence[tuple[Slice, Level, Draft]]
 ) -> list[Draft]:
     """Return the candidate's widest gap between two slices, with an interval that holds for all pairs.
 
@@ -152,7 +152,6 @@ def _gap(
     half = quantile * math.hypot(best[1].error, worst[1].error)
     before = [item[2].finding.champion or 0.0 for item in (best, worst)]
     former = rules.sign * (before[0] - before[1])
-    column = best[0].name.split("=", maxsplit=1)[0]
     finding = Finding(
         metric=f"{name} gap",
         slice=f"{best[0].name} / {worst[0].name}",

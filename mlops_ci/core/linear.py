@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 
 from mlops_ci.core.estimate import Estimate, Level, Rules
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 #: Fewer effective observations than this prove nothing, whatever the interval says.
 LEAST_EFFECTIVE = 4.0
@@ -117,7 +118,7 @@ def linear_estimate(
     *,
     method: str,
     groups: NDArray[np.int64] | None = None,
-    resampled: NDArray[np.float64] | None = None,
+    resampled: Floats | None = None,
     slack: float = 0.0,
     ranked: bool = False,
 ) -> Estimate:

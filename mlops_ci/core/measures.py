@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.linear import Linear, level_of, linear_estimate
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Valued = tuple[float, Floats]

@@ -24,7 +24,7 @@ def place(finding: Finding) -> str:
     return f"{name} since the reference champion" if finding.versus == "reference" else name
 
 
-def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "", remark: str = "") -> str:
+def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "") -> str:
     """Return the one plain sentence of a finding.
 
     Parameters
@@ -35,15 +35,12 @@ def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "", rema
         Of the two-sided interval that the two one-sided bounds make.
     doubt
         Why the evidence is too thin for a proof, or empty.
-    remark
-        A further clause, or empty.
     """
     if finding.versus == "limit":
         return _limit(finding, confidence, doubt)
     if finding.champion is None or finding.candidate is None or finding.difference is None:
         return f"{place(finding)} could not be compared{': ' + doubt if doubt else ''}."
-    text = _body(finding, confidence, doubt)
-    return f"{text[:-1]}; {remark}." if remark else text
+    return _body(finding, confidence, doubt)
 
 
 def _body(finding: Finding, confidence: float, doubt: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.linear import Linear, level_of, linear_estimate
 from mlops_ci.core.measures import (
+    LEAST_OF_A_CLASS,
     Valued,
     level_of_linear,
     linear_of,
@@ -27,7 +28,7 @@ from mlops_ci.core.measures import (
 )
 from mlops_ci.core.ranking import expected_calibration_error
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 #: Blocks of the jackknife of a function, and resamples of its bootstrap: each costs two calls.
@@ -245,8 +246,8 @@ class Calibration:
             champion=first,
             candidate=second,
             difference=rules.sign * (second - first),
-            lower=-1.0,
-            upper=1.0,
+            lower=-math.inf,
+            upper=math.inf,
             margin=rules.margin * first if rules.relative else rules.margin,
             pvalue=1.0,
             standard_error=0.0,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 from scipy.stats import binom
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 def tango_statistic(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: ArrayLike) -> Floats:

@@ -64,6 +64,6 @@ def allowance(alpha: float, strict: Strict | None, uses: int, promotions: int | 
         return Allowance(alpha=alpha, notices=tuple(said), spent=True)
     share = alpha / strict.uses if strict.adaptivity == "none" else alpha / 2.0**strict.uses
     said.append(
-        f"Use {uses + 1} of {strict.uses} of this holdout; each bound is wrong at most {share:.2g} of the time."
+        f"Use {uses + 1} of {strict.uses} of this holdout; each bound errs at most {share:.2g} of the time."
     )
     return Allowance(alpha=share, notices=tuple(said))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 from mlops_ci.core.estimate import Estimate, Rules
 from mlops_ci.core.proportions import newcombe, normal_cdf
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Values = float | Sequence[float]
 POINT_ONLY = "point only"
 

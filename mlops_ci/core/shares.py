@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from mlops_ci.core.proportions import (
 )
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 #: Groups with a discordant row that the prior of full dependence within groups is worth.
 PRIOR_GROUPS = 4.0
 

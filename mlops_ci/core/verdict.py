@@ -67,6 +67,8 @@ class Finding:
         Whether the verdict depends on it.
     message
         One plain sentence.
+    note
+        What a statistician may want besides, such as an exact p-value.
     """
 
     metric: str
@@ -88,6 +90,7 @@ class Finding:
     limit: float | None = None
     gated: bool = True
     message: str = ""
+    note: str = ""
 
     @property
     def tolerance(self) -> float:
