@@ -21,13 +21,15 @@ from mlops_ci.core.report import Report
 FORMATS = ("text", "markdown", "html", "json")
 _SUFFIX = {"text": "txt", "markdown": "md", "html": "html"}
 
-# What has a meaning in GitHub's or GitLab's Markdown becomes an entity.
-_SPECIAL = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_{}[]()|~$<>&\"'!"}
+# What has a meaning in GitHub's or GitLab's Markdown, or in HTML, becomes an entity.
+_SPECIAL = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_[]|~$<>&"}
 # Line breaks, and what turns text around or hides it.
 _HIDDEN = re.compile("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]")
-# Mentions, references and bare addresses become links even where no mark is left: an invisible joint stops them.
-_JOINT = "&#8288;"
-_LINKS = re.compile(r"(@|#(?=\d)|:(?=//)|(?i:www)(?=\.)|(?i:gh-)(?=\d)|^[-+>=](?=\s)|^\d+(?=[.)]))")
+# Mentions, references and bare addresses become links by themselves: an invisible joint stops them.
+_LINKS = re.compile(
+    r"(@|#(?=\d)|:(?=//)|(?i:\bwww)(?=\.)|(?i:\bgh-)(?=\d)|^[-+=#](?=\s|$|[-=#])|^\d+(?=[.)](?:\s|$)))"
+)
+_JOINT = "\u2060"
 
 
 def template_folder() -> Path:
@@ -38,12 +40,12 @@ def template_folder() -> Path:
 
 def escape_markdown(value: object) -> Markup:
     """Return a value as Markdown text that shows as it is and does nothing."""
-    text = _HIDDEN.sub(" ", str(value)).translate(_SPECIAL)
-    return Markup(_LINKS.sub(rf"\1{_JOINT}", text))  # noqa: S704 (escaped just above)
+    text = _LINKS.sub(rf"\1{_JOINT}", _HIDDEN.sub(" ", str(value)))
+    return Markup(text.translate(_SPECIAL))  # noqa: S704 (escaped just here)
 
 
 def prose(form: str) -> Callable[[object], Markup]:
-    """Return a filter for our own sentences: what stands between backticks is set as code, all else escaped."""
+    """Return a filter for our own sentences: what stands between backticks becomes code."""
     plain_text = _escaper(form)
     in_code = escape_markdown if form == "markdown" else escape
 
@@ -61,7 +63,7 @@ def prose(form: str) -> Callable[[object], Markup]:
 
 
 def link(value: object) -> Markup:
-    """Return an address that may stand in a link: http or https, with nothing in it that could end the link."""
+    """Return an address that may stand in a link: http or https, and nothing that could end the link."""
     text = str(value or "")
     if not re.fullmatch(r"https?://[^\s<>\"'()\\\[\]`]+", text):
         return Markup("")
@@ -90,7 +92,11 @@ def render(report: Report, form: str, overrides: Mapping[str, str] | None = None
 def _escaper(form: str) -> Callable[[object], Markup]:
     if form == "markdown":
         return escape_markdown
-    return escape if form == "html" else lambda value: Markup(_HIDDEN.sub(" ", str(value)))  # noqa: S704
+    return escape if form == "html" else _visible
+
+
+def _visible(value: object) -> Markup:
+    return Markup(_HIDDEN.sub(" ", str(value)))  # noqa: S704 (plain text)
 
 
 @cache

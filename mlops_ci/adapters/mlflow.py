@@ -170,6 +170,38 @@ class MlflowRegistry:
             version = mlflow_versions.create(client, model, run, {**lineage, **tags})
             return self._described(client, client.get_model_version(model, str(version.version))).ref
 
+    def attach(
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep artifacts and metrics with a version that exists already, and tag the version.
+
+        They go into the version's run; one that was registered without a run gets one that is made
+        here and named by its tags.
+
+        Raises
+        ------
+        EvidenceError
+            If the version does not exist, or its run is deleted.
+        """
+        placed = mlflow_runs.layout(artifacts, adopted=False)
+        with self._connection.calls(f"attach evidence to version {version} of '{model}'") as client:
+            found = mlflow_versions.existing(client, model, version)
+            run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
+            if run_id:
+                self._run(client, run_id, f"version {version} of '{model}'")
+            else:
+                run_id = self._made(client, model, f"{model} v{version}")
+            for target, local in placed.items():
+                mlflow_runs.upload(client, run_id, local, target)
+            for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
+                client.log_metric(run_id, name, value)
+            mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
+
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
         with self._connection.calls(f"set the alias '{alias}' of '{model}'") as client:
@@ -181,17 +213,20 @@ class MlflowRegistry:
             mlflow_candidates.mark(client, client.get_experiment(run.info.experiment_id))
             mlflow_runs.write(client, run.info.run_id, candidate, adopted=True)
             return str(run.info.run_id)
-        name = self._experiment or f"mlops-ci/{candidate.model}"
-        experiment = mlflow_candidates.experiment_for(client, name, self._connection.folder)
         link = {tag.ADOPTED_RUN: candidate.run_id} if candidate.run_id else {}
-        run = client.create_run(experiment, tags=link, run_name=candidate.name or None)
+        run_id = self._made(client, candidate.model, candidate.name, link)
         try:
-            mlflow_runs.write(client, run.info.run_id, candidate, adopted=False)
+            mlflow_runs.write(client, run_id, candidate, adopted=False)
         except BaseException:
             # Best effort: what counts is that the run lacks the tag of a complete one.
-            or_none(lambda: client.set_terminated(run.info.run_id, "FAILED"))
+            or_none(lambda: client.set_terminated(run_id, "FAILED"))
             raise
-        return str(run.info.run_id)
+        return run_id
+
+    def _made(self, client: Any, model: str, name: str, tags: Mapping[str, str] | None = None) -> str:
+        experiment = self._experiment or f"mlops-ci/{model}"
+        where = mlflow_candidates.experiment_for(client, experiment, self._connection.folder)
+        return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
 
     def _run(self, client: Any, run_id: str | None, whose: str) -> Any:
         run = or_none(lambda: client.get_run(run_id), MISSING, INVALID) if run_id else None
@@ -232,7 +267,8 @@ class MlflowRegistry:
             ),
             tags=tags,
             metrics=dict(run.data.metrics) if run else {},
-            evaluation=tags.get(tag.EVALUATION_PATH) if run else None,
+            evaluation=tags.get(tag.EVALUATION_PATH),
+            evaluation_run=tags.get(tag.EVALUATION_RUN) or version.run_id or None,
             created=_utc(version.creation_timestamp),
         )
 

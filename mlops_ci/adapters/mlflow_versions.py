@@ -84,6 +84,23 @@ def newest(client: Any, model: str, limit: int) -> list[Any]:
     return list(islice((version for version in found if version.name == model), limit))
 
 
+def existing(client: Any, model: str, version: str) -> Any:
+    """Return a version; an EvidenceError if there is none."""
+    found = or_none(lambda: client.get_model_version(model, version), MISSING, INVALID)
+    if found is None:
+        raise EvidenceError(
+            f"model '{model}' has no version {version}",
+            remedy="Choose another version: this one may have been deleted.",
+        )
+    return found
+
+
+def tag_version(client: Any, model: str, version: str, tags: Mapping[str, str]) -> None:
+    """Write tags on a version."""
+    for name, value in tags.items():
+        client.set_model_version_tag(model, version, name, value)
+
+
 def point(client: Any, model: str, alias: str, version: str) -> None:
     """Point an alias at a version, read it back, and leave a trace of it on the model.
 
@@ -94,11 +111,7 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
     ServiceError
         If the alias names another version afterwards: someone else moved it at the same time.
     """
-    if or_none(lambda: client.get_model_version(model, version), MISSING, INVALID) is None:
-        raise EvidenceError(
-            f"model '{model}' has no version {version} to point '{alias}' at",
-            remedy="Choose another version: this one may have been deleted.",
-        )
+    existing(client, model, version)
     patiently(lambda: client.set_registered_model_alias(model, alias, version))
     now = aliased(client, model, alias)
     if now is None or str(now.version) != version:

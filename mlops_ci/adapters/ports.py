@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation
-from mlops_ci.core.lineage import Stage
+from mlops_ci.core.lineage import Lineage, Stage, lineage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
 
@@ -18,7 +18,16 @@ class Console(Protocol):
     """Progress for a person who waits; nothing that a program parses."""
 
     def info(self, text: str) -> None:
-        """Say one line."""
+        """Say one line, or some."""
+
+    def warn(self, text: str, *, title: str = "") -> None:
+        """Say something that must be seen; GitHub shows it beside the run."""
+
+    def error(self, text: str, *, title: str = "") -> None:
+        """Say why the check fails; GitHub shows it beside the run."""
+
+    def mask(self, value: str) -> None:
+        """Have the forge hide a secret in the log."""
 
     def group(self, title: str) -> AbstractContextManager[None]:
         """Fold what is said inside under a title."""
@@ -41,12 +50,19 @@ class PipelineRun:
         True if the run changed it: the commit's dvc.lock was stale.
     notices
         Sentences for the report (a stale lock, passed environment variables).
+    environment
+        Checksum of each lock file of the user's environment, by its path in the repository.
     """
 
     stages: Sequence[Stage]
     lock_text: str
     lock_changed: bool = False
     notices: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def lineage(self, git_commit: str) -> Lineage:
+        """Return where what was produced comes from."""
+        return lineage(git_commit, self.stages, self.lock_text, self.environment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +80,17 @@ class Evidence:
 class Pipeline(Protocol):
     """A data pipeline that can be reproduced (DVC)."""
 
-    def reproduce(self, mode: Literal["run", "verify", "pull"], targets: Sequence[str]) -> PipelineRun:
+    def reproduce(
+        self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
+    ) -> PipelineRun:
         """Bring the outputs of the targets up to date and say what was done.
+
+        Parameters
+        ----------
+        targets
+            Stages; all of the top dvc.yaml where there are none.
+        needed
+            Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
         Raises
         ------
@@ -74,6 +99,9 @@ class Pipeline(Protocol):
         ServiceError
             If the data remote does not answer.
         """
+
+    def environment_locks(self) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path."""
 
 
 class Repository(Protocol):
@@ -93,6 +121,9 @@ class Repository(Protocol):
     def read(self, revision: str, path: str) -> bytes | None:
         """Return a file at a revision, or None where it does not exist there."""
 
+    def paths(self, revision: str) -> list[str]:
+        """Return the paths of all files at a revision."""
+
     def changed(self, base: str, head: str) -> list[str]:
         """Return the paths that differ between the merge base of the two and head."""
 
@@ -111,6 +142,8 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    evaluation_run
+        The run that holds it.
     created
         When the version was registered, UTC, ISO 8601.
     """
@@ -119,6 +152,7 @@ class Champion:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    evaluation_run: str | None = None
     created: str | None = None
 
 
@@ -202,6 +236,16 @@ class Registry(Protocol):
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
         """Register the run's model as a version, once; return it with its version."""
 
+    def attach(
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep artifacts and metrics with a version (in its run, or in one made for it), and tag it."""
+
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
 
@@ -230,11 +274,22 @@ class Forge(Protocol):
     def approvals(self, change: PullRequest) -> list[Approval]:
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the change that a check is running, in the comment that `publish` will replace.
+
+        `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
+        what cannot be delivered.
+        """
+
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report: `rendered` by format (``markdown``, ``comment``, ``json``, ``text``).
+        """Deliver a report, once for each `key` (a command and a model, or one for all models).
+
+        `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
+        be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
         Return the comment's address, or None where none was written. Delivery is tried in every
-        way that is left: a comment that cannot be written must not lose the verdict.
+        way that is left: a comment that cannot be written must not lose the verdict, so nothing is
+        raised.
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Options that several verbs share, each with its environment variable: flag > action input > file > default."""
+"""Options that several verbs share; each is a flag, or the action's input as a variable."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def change_options(function: F) -> F:
         click.option(
             "--target",
             envvar="MLOPS_CI_TARGET",
-            help="Branch that the change would be merged into (default: the pull request's, else the main one).",
+            help="Branch it would be merged into (default: the pull request's, else the main one).",
         ),
         click.option(
             "--pipeline-python",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlops_ci.adapters import process
+from mlops_ci.adapters.environment import stage_environment
+from mlops_ci.adapters.evaluations import EvaluationFiles
+from mlops_ci.adapters.files import LocalFiles
+from mlops_ci.adapters.frames import TableReader
 from mlops_ci.adapters.git import GitRepository
-from mlops_ci.adapters.ports import Console, Forge
+from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
+from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
+from mlops_ci.commands.tools import Tools
 from mlops_ci.core.report import Notice, Source
-from mlops_ci.errors import SettingsError, UsageError
+from mlops_ci.errors import HoldoutError, SettingsError, UsageError
 from mlops_ci.settings import Settings, read_settings, trusted
 
 
@@ -33,6 +41,122 @@ class Session:
     console: Console
     source: Source
     options: Mapping[str, Any]
+
+    @property
+    def on_forge(self) -> bool:
+        """Whether the change comes from a forge, and is not the user's own work tree."""
+        return not isinstance(self.forge, TerminalForge)
+
+
+def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> tuple[Forge, Console]:
+    """Return where this run reports to: GitHub in one of its jobs, else the terminal."""
+    if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get("GITHUB_EVENT_PATH"):
+        from mlops_ci.adapters.github import GitHubForge  # noqa: PLC0415
+        from mlops_ci.adapters.github_actions import ActionsConsole  # noqa: PLC0415
+
+        actions = ActionsConsole()
+        token = options.get("github_token") or ""
+        if token:
+            actions.mask(token)
+        return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
+    console = TerminalConsole()
+    return TerminalForge(repository, target=options.get("target"), console=console), console
+
+
+def open_session(options: Mapping[str, Any]) -> Session:
+    """Find the repository, the forge and the change.
+
+    Raises
+    ------
+    UsageError
+        If this is no git repository, or its history does not reach the target branch.
+    """
+    repository = GitRepository(Path.cwd())
+    forge, console = forge_and_console(options, repository)
+    source = forge.source()
+    tip = repository.target_tip(options.get("target") or source.target or None)
+    if tip is not None:
+        source = replace(source, target=tip[0], base=tip[1])
+    elif source.base and repository.resolve(source.base) is None:
+        raise UsageError(
+            f"the target branch '{source.target}' is not in this clone",
+            remedy="check out the whole history: `fetch-depth: 0` in actions/checkout",
+        )
+    return Session(repository=repository, forge=forge, console=console, source=source, options=options)
+
+
+def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -> Tools:
+    """Return the tools of one model; where no code of the change may run, there is no shell."""
+    frames = TableReader()
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Tools(
+        root=unit.root,
+        scratch=scratch,
+        repository=session.repository,
+        forge=session.forge,
+        console=session.console,
+        frames=frames,
+        files=LocalFiles(),
+        evaluations=EvaluationFiles(frames),
+        registry=lambda: registry_of(session, unit.settings),
+        pipeline=lambda: _pipeline(session, unit),
+        shell=_shell(session, unit) if runs_code else None,
+    )
+
+
+def registry_of(session: Session, settings: Settings) -> Registry:
+    """Return the registry: flag > action input > MLflow's variables > settings > the embedded default."""
+    from mlops_ci.adapters.mlflow import MlflowRegistry  # noqa: PLC0415
+
+    registry = settings.registry
+    return MlflowRegistry(
+        session.options.get("tracking_uri") or registry.tracking_uri,
+        session.options.get("registry_uri") or registry.registry_uri,
+        root=session.repository.root,
+        experiment=registry.experiment,
+    )
+
+
+def _pipeline(session: Session, unit: Unit) -> Pipeline:
+    from mlops_ci.adapters.dvc import DvcPipeline  # noqa: PLC0415
+
+    settings = unit.settings.pipeline
+    project = (unit.root / settings.directory).resolve()
+    folder = project.relative_to(session.repository.root.resolve()).as_posix()
+    config = None
+    if session.on_forge and session.source.base:
+        config = session.repository.read(session.source.base, f"{folder}/.dvc/config".removeprefix("./"))
+    return DvcPipeline(
+        repository=session.repository,
+        console=session.console,
+        folder=folder,
+        passed=settings.environment,
+        python=session.options.get("pipeline_python"),
+        timeout=settings.timeout,
+        trusted_config=config,
+    )
+
+
+def _shell(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]], None]:
+    settings = unit.settings.pipeline
+    environment = stage_environment(os.environ, settings.environment, session.options.get("pipeline_python"))
+
+    def run(command: str, variables: Mapping[str, str]) -> None:
+        try:
+            done = process.run(
+                ["/bin/sh", "-c", command],
+                cwd=unit.root,
+                environment=environment | dict(variables),
+                timeout=settings.timeout,
+                on_line=session.console.untrusted,
+            )
+        except process.TimedOutError as error:
+            raise HoldoutError(f"`{command}`: {error}") from None
+        if done.returncode:
+            last = " ".join(done.tail[-3:])
+            raise HoldoutError(f"`{command}` ended with {done.returncode}: {last}", remedy="run it by hand")
+
+    return run
 
 
 def units(session: Session, config: str, only: str | None = None) -> list[Unit]:

@@ -65,13 +65,13 @@ def check(
     """
     manifest = evidence.manifest
     _refuse(manifest, source)
-    candidate = _evaluation(settings, tools, evidence)
+    candidate = candidate_evaluation(settings, tools, evidence)
     registry = tools.registry()
     judged = _judge(settings, tools, registry, manifest, candidate, approvals)
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     if not dry_run:
-        ref = registry.record(_record(settings, tools, evidence, candidate, judged.verdict, source))
+        ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
     approval = _approval(tools, source) if judged.verdict.held else None
     report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,))
@@ -97,7 +97,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
         )
 
 
-def _evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
+def candidate_evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
     """Read the candidate's predictions; None where the settings name no predictions file."""
     manifest = evidence.manifest
     if manifest.predictions is None:
@@ -123,10 +123,15 @@ def _judge(
     holdout: dict[str, Any] = {}
     if candidate is not None:
         digest = holdout_digest(candidate)
-        holdout = {"digest": digest, "n": len(candidate), "uses": registry.holdout_uses(name, digest)}
+        holdout = {
+            "digest": digest,
+            "n": len(candidate),
+            "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
+        }
     if champion is None:
-        verdict = _without_champion(settings)
-        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said)
+        verdict = hold(_without_champion(settings), approvals)
+        said += [Notice(text=text, level="warning") for text in verdict.notices]
+        return Judged(verdict=verdict, holdout=holdout, notices=said)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
@@ -146,8 +151,8 @@ def _judge(
 def _without_champion(settings: Settings) -> Verdict:
     action = settings.gate.on_no_champion
     text = (
-        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'. Promote one, or"
-        " take in the model that is in production with `mlops-ci adopt`."
+        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
+        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
     )
     if action == "pass":
         return Verdict(verdict=Result.PASS, notices=(text,))
@@ -162,7 +167,7 @@ def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     return replace(verdict, held=True, notices=(*verdict.notices, f"Needs approval: {'; '.join(reasons)}."))
 
 
-def _record(
+def record_of(
     settings: Settings,
     tools: Tools,
     evidence: Evidence,
@@ -186,8 +191,8 @@ def _record(
         tags.MODEL_DIGEST: manifest.model_digest,
         tags.GIT_COMMIT: source.head or manifest.head,
         tags.PULL_REQUEST: str(source.pull_request) if source.pull_request else None,
-        "mlops_ci.verdict": verdict.verdict.value,
-        "mlops_ci.tool_version": __version__,
+        tags.VERDICT: verdict.verdict.value,
+        tags.TOOL_VERSION: __version__,
     }
     if manifest.lineage:
         carried[tags.PIPELINE_VERSION] = manifest.lineage.pipeline_version
@@ -250,7 +255,7 @@ def _report(
         champion=champion.ref if champion else None,
         findings=tuple(verdict.findings),
         alpha=settings.gate.alpha,
-        holdout=judged.holdout,
+        holdout=judged.holdout or None,
         lineage=manifest.lineage,
         stages=manifest.stages,
         notices=tuple(said),
@@ -260,7 +265,7 @@ def _report(
     )
 
 
-def could_not_tell(model: str, error: MlopsCiError, source: Source) -> Report:
+def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Sequence[Notice] = ()) -> Report:
     """Return the report of a check that ended in an error: said aloud, and never a pass."""
     verdict = Verdict(verdict=Result.ERROR, findings=())
     return Report(
@@ -271,5 +276,6 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source) -> Report:
         headline=headline(model, verdict, champion=True),
         summary=error.problem,
         next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
+        notices=tuple(notices),
         source=source,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from mlops_ci.adapters.ports import Champion, Columns, Registry
 from mlops_ci.commands.tools import Tools
+from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, canonical, holdout_digest
 from mlops_ci.core.report import Notice
-from mlops_ci.errors import HoldoutError
+from mlops_ci.errors import EvidenceError, HoldoutError
 from mlops_ci.settings import EvaluationSettings, Settings
 
 ENOUGH = 0.5
@@ -72,8 +72,8 @@ def match(
     own = _load(tools, registry, champion, champion.evaluation)
     if own is None:
         text = (
-            f"The champion (version {champion.ref.version}) has no predictions in the registry, so only logged"
-            " scalars can be compared. Take them in with `mlops-ci adopt --predictions FILE`."
+            f"The champion (version {champion.ref.version}) has no predictions in the registry, so only"
+            " logged scalars can be compared. Take them in with `mlops-ci adopt --predictions FILE`."
         )
         return Matched(
             champion=None, candidate=candidate, how="none", notices=[Notice(text=text, level="warning")]
@@ -85,7 +85,7 @@ def match(
         tools, registry, champion, rescored_path(digest) if champion.ref.run_id else None, optional=True
     )
     if kept is None and settings.evaluation.score_command and tools.shell:
-        kept = rescore(settings, tools, registry, champion, candidate)
+        kept = _rescored_now(settings, tools, registry, champion, digest)
     if kept is not None and holdout_digest(kept) == digest:
         text = f"The holdout changed; the champion was scored again on its {len(candidate):,} rows."
         return Matched(champion=kept, candidate=candidate, how="rescored", notices=[Notice(text=text)])
@@ -127,26 +127,27 @@ def rescored_path(digest: str) -> str:
     return f"evaluation/{digest}.parquet"
 
 
-def rescore(
-    settings: Settings, tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
-) -> Evaluation:
-    """Score the champion on a changed holdout with the user's own command.
+def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Champion) -> Evaluation:
+    """Score a champion on the present holdout with the user's own command.
 
     Raises
     ------
     HoldoutError
-        If the command fails, or writes something else than predictions for these rows.
+        If the command is not set, fails, or writes no predictions.
     """
-    if tools.shell is None or settings.evaluation.score_command is None or champion.ref.run_id is None:
+    command, run_id = settings.evaluation.score_command, champion.ref.run_id
+    if tools.shell is None or command is None or run_id is None:
         raise HoldoutError(
-            "the champion cannot be scored again here", remedy="set `evaluation.score_command`"
+            "the champion cannot be scored here",
+            remedy="set `evaluation.score_command`; a version without a run takes `--predictions`",
         )
-    model = registry.download(champion.ref.run_id, champion.model_path, tools.scratch / "champion-model")
+    artifact = champion.tags.get(tags.MODEL_PATH, tags.MODEL_ARTIFACT)
+    model = registry.download(run_id, artifact, tools.scratch / "champion-model")
     output = tools.scratch / "champion-predictions.parquet"
     holdout = tools.root / (settings.evaluation.holdout or settings.evaluation.predictions or "")
-    with tools.console.group(f"Scoring champion version {champion.ref.version} on the changed holdout"):
+    with tools.console.group(f"Scoring champion version {champion.ref.version}"):
         tools.shell(
-            settings.evaluation.score_command,
+            command,
             {"MLOPS_CI_MODEL": str(model), "MLOPS_CI_HOLDOUT": str(holdout), "MLOPS_CI_OUTPUT": str(output)},
         )
     if not output.exists():
@@ -155,15 +156,22 @@ def rescore(
             remedy="let it write a predictions file with the columns of `evaluation` to that path",
         )
     labels = tools.root / settings.evaluation.holdout if settings.evaluation.holdout else None
-    scored = tools.evaluations.read(output, columns_of(settings), labels)
-    if holdout_digest(scored) != holdout_digest(candidate):
+    return tools.evaluations.read(output, columns_of(settings), labels)
+
+
+def _rescored_now(
+    settings: Settings, tools: Tools, registry: Registry, champion: Champion, digest: str
+) -> Evaluation:
+    """Score the champion on the changed holdout, and keep the result for the next check."""
+    scored = rescored(settings, tools, registry, champion)
+    if holdout_digest(scored) != digest:
         raise HoldoutError(
             "`evaluation.score_command` wrote other rows or labels than the candidate's holdout has",
             remedy="let it score exactly the rows of MLOPS_CI_HOLDOUT",
         )
     kept = tools.scratch / "rescored.parquet"
     tools.evaluations.save(scored, kept)
-    registry.attach(champion.ref.run_id, {rescored_path(holdout_digest(scored)): kept})
+    registry.attach(settings.registry.model, champion.ref.version or "", {rescored_path(digest): kept}, {})
     return scored
 
 
@@ -172,6 +180,10 @@ def _load(
 ) -> Evaluation | None:
     if artifact is None or champion.evaluation_run is None:
         return None
-    into = Path(tools.scratch) / "champion"
-    path = registry.download(champion.evaluation_run, artifact, into, optional=optional)
-    return tools.evaluations.load(path) if path else None
+    try:
+        path = registry.download(champion.evaluation_run, artifact, tools.scratch / "champion")
+    except EvidenceError:
+        if optional:
+            return None
+        raise
+    return tools.evaluations.load(path)

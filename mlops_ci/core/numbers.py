@@ -19,7 +19,7 @@ MINUS = "−"
 
 
 def decimals(finding: Mapping[str, Any]) -> int:
-    """Return how many decimals a finding's numbers deserve: two significant digits of its interval's width."""
+    """Return how many decimals a finding deserves: two significant digits of its interval's width."""
     interval, margin = finding.get("interval"), finding.get("margin")
     size = abs(interval[1] - interval[0]) if interval else 0.0
     if not size or not math.isfinite(size):

@@ -32,6 +32,11 @@ LOADABLE = "mlops_ci.loadable"
 """``true`` if MLflow can load the model, ``false`` for a bare file."""
 EVALUATION_PATH = "mlops_ci.evaluation_path"
 """Artifact path of the per-row predictions."""
+EVALUATION_RUN = "mlops_ci.evaluation_run"
+"""Of a version: the run that holds its evaluation, where that is not the version's own."""
+VERDICT = "mlops_ci.verdict"
+"""What the check that recorded the candidate decided."""
+TOOL_VERSION = "mlops_ci.tool_version"
 
 IDENTITY = (MODEL, PIPELINE_VERSION, MODEL_DIGEST, EVALUATION_DIGEST, HOLDOUT_DIGEST)
 """Two candidates that agree on these are one and the same."""

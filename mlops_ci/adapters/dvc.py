@@ -1,0 +1,179 @@
+"""The DVC pipeline: brings the outputs of its stages up to date, and says what was done.
+
+Fetching and running are two processes. The fetch has the remote's credential, a config that is trusted,
+and sees none of the change's files (`dvc_remote`). The stages have no credential and a scrubbed
+environment. One process for both (``dvc repro --pull``) would hand the credential to every stage.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from mlops_ci.adapters.dvc_config import cache_directory
+from mlops_ci.adapters.dvc_project import Project, read_project
+from mlops_ci.adapters.dvc_remote import Remote
+from mlops_ci.adapters.dvc_run import Dvc, find_dvc
+from mlops_ci.adapters.dvc_work import Work
+from mlops_ci.adapters.environment import stage_environment
+from mlops_ci.adapters.files import environment_locks
+from mlops_ci.adapters.git import GitRepository
+from mlops_ci.adapters.ports import Console, PipelineRun
+from mlops_ci.core.lineage import Stage
+from mlops_ci.errors import UsageError
+
+
+class DvcPipeline:
+    """The DVC project of a repository; implements the port `Pipeline`.
+
+    Parameters
+    ----------
+    repository
+        The git repository it is in.
+    console
+        Where progress and the stages' output go.
+    folder
+        The project's directory (that of ``.dvc``), relative to the repository, for monorepos.
+    environ
+        Our environment, with the remote's credential.
+    passed
+        Names of variables that the stages get on the user's word (`pipeline.environment`).
+    python
+        The interpreter of the user's environment, first on the stages' PATH.
+    timeout
+        Of a fetch, and of a run of all stages, in seconds.
+    trusted_config
+        The target branch's ``.dvc/config``; None trusts the one that is here, as on a laptop.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        repository: GitRepository,
+        console: Console,
+        folder: str = ".",
+        environ: Mapping[str, str] = os.environ,
+        passed: Sequence[str] = (),
+        python: Path | None = None,
+        timeout: float = 3600,
+        trusted_config: bytes | None = None,
+    ) -> None:
+        self.repository = repository
+        self.root = (repository.root / folder).resolve()
+        self.console = console
+        self.passed = [name for name in passed if name in environ]
+        self.timeout = timeout
+        self.trusted_config = trusted_config
+        self._environ = dict(environ)
+        self._stage_environment = stage_environment(environ, passed, python)
+
+    def reproduce(
+        self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
+    ) -> PipelineRun:
+        """Bring the outputs of the targets up to date and say what was done.
+
+        Parameters
+        ----------
+        mode
+            ``run`` runs the stages that are not current. ``verify`` runs none: it proves that dvc.lock is
+            current and that all outputs are in the remote, and downloads only what is needed. ``pull``
+            takes dvc.lock at its word.
+        targets
+            Stages as `dvc stage list` names them; all of the top dvc.yaml where there are none.
+        needed
+            Paths, relative to the project, that are read afterwards; the targets' outputs where none.
+
+        Raises
+        ------
+        UsageError
+            If this is no DVC project, there is no pipeline or no such target, or DVC is not installed.
+        PipelineError
+            If a stage fails or takes too long, or dvc.lock is not current (`verify`).
+        ServiceError
+            If the remote does not answer, or another DVC process holds the lock.
+        """
+        # Read first: what is wrong with the project is said before what is wrong with DVC.
+        project = self.read()
+        work = Work(
+            project=project,
+            read=self.read,
+            targets=targets,
+            needed=needed,
+            dvc=self._dvc(),
+            remote=self._remote(),
+            console=self.console,
+        )
+        run = {"run": work.run, "verify": work.verify, "pull": work.pull}[mode]()
+        passed = [f"stages saw these variables: {', '.join(self.passed)}"] if self.passed else []
+        return replace(run, notices=(*run.notices, *passed), environment=self.environment_locks())
+
+    def environment_locks(self) -> dict[str, str]:
+        """Return the checksums of the user's environment lock files, by path in the repository."""
+        return environment_locks([self.repository.root, self.root], self.repository.root)
+
+    def read(self) -> Project:
+        """Read the project's files.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        if not (self.root / ".dvc").is_dir():
+            raise UsageError(
+                f"{self.root.name} is not a DVC project: it has no .dvc directory",
+                remedy="Run `dvc init`, or set `working-directory` to the project.",
+            )
+        return read_project(self.root, self.repository.files(below=self.root))
+
+    def stages_at(self, revision: str) -> list[Stage]:
+        """Return the stages as they stand at a revision, without running or fetching anything.
+
+        For the target branch's tip, to compare with those of the change.
+        """
+        prefix = self.root.relative_to(self.repository.root).as_posix()
+        start = "" if prefix == "." else f"{prefix}/"
+        wanted = [
+            path
+            for path in self.repository.paths(revision)
+            if path.startswith(start)
+            and (path.endswith((".dvc", "dvc.yaml", "dvc.lock")) or PurePosixPath(path).stem == "params")
+        ]
+        with tempfile.TemporaryDirectory(prefix="mlops-ci-") as name:
+            self.repository.export(revision, wanted, Path(name))
+            root = Path(name) / prefix
+            project = read_project(root, [path.removeprefix(start) for path in wanted])
+        return [project.described(address) for address in project.stages]
+
+    def _dvc(self) -> Dvc:
+        """Return DVC without credentials."""
+        command = find_dvc(self._stage_environment)
+        return Dvc(command, self.root, self._stage_environment, self.console, self.timeout)
+
+    def _remote(self) -> Remote:
+        """Return the remote with its credential, which only a DVC that is ours, or a trusted change, gets."""
+        command = find_dvc(self._stage_environment)
+        config = self.root / ".dvc" / "config"
+        here = config.read_text(encoding="utf-8") if config.is_file() else ""
+        trusting = self.trusted_config is None
+        prefix = self.root.relative_to(self.repository.root)
+        committed = (
+            self.repository.read("HEAD", (prefix / ".dvc" / "config.local").as_posix())
+            if not trusting
+            else None
+        )
+        return Remote(
+            root=self.root,
+            cache=cache_directory(self.root),
+            config=here if self.trusted_config is None else self.trusted_config.decode(),
+            # A change may commit a config.local: that one is not the user's.
+            local=committed is None,
+            command=command,
+            environment=self._environ if command.ours or trusting else self._stage_environment,
+            console=self.console,
+            timeout=self.timeout,
+        )
