@@ -99,14 +99,14 @@ class Spread:
 def spread_of(parts: Floats, groups: NDArray[np.int64] | None, *, ranked: bool = False) -> Spread:
     """Return the spread of a sum of contributions, of independent rows or of independent groups.
 
-    The degrees of freedom are those of the evidence, nu - 1, or nu / 2 for rankings: there a few hard
-    rows make up the difference, and the skewness that they bring needs as much (by simulation, see
-    ``docs/benchmarks/gate_quality``; with it DeLong keeps its error rate where the usual normal
-    quantile is wrong up to four times as often as it says).
+    The degrees of freedom are those of the evidence, nu - 1; for rankings nu - 6, or nu / 2 where that
+    is more: there a few hard rows make up the difference, and the skewness that they bring takes as
+    much away (by simulation, see ``docs/benchmarks/gate_quality``; with it DeLong keeps its error rate
+    where the usual normal quantile is wrong up to six times as often as it says).
     """
     sums = by_group(parts, groups)
     effective = min(effective_size(sums), float(len(sums)))
-    freedom = max(effective / 2 if ranked else effective - 1, 1.0)
+    freedom = max(effective / 2, effective - 6.0, 1.0) if ranked else max(effective - 1.0, 1.0)
     return Spread(
         error=float(np.sqrt((sums * sums).sum())), freedom=freedom, units=len(sums), effective=effective
     )

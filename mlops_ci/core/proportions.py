@@ -34,17 +34,23 @@ def tango_statistic(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: Arr
     paired-sample design, Statistics in Medicine 17, 891-908.
     """
     n, gained, lost, delta = (np.asarray(part, dtype=np.float64) for part in (n, gained, lost, delta))
-    linear = -gained - lost + (2 * n - gained + lost) * delta
-    constant = -lost * delta * (1 - delta)
-    # At the null hypothesis's maximum of the likelihood, the share of rows that were lost.
-    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0))
-    share = np.maximum((root - linear) / (4 * n), 0)
+    _, share = null_shares(n, gained, lost, delta)
     variance = n * np.maximum(2 * share + delta * (1 - delta), 0)
     distance = gained - lost - n * delta
     # No spread left: any distance at all is infinitely far, and none is none.
     spread = np.sqrt(variance)
     certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
     return np.asarray(np.divide(distance, spread, out=np.asarray(certain), where=spread > 0))
+
+
+def null_shares(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the likeliest shares of gained and of lost rows if their difference is `delta`."""
+    n, gained, lost, delta = (np.asarray(part, dtype=np.float64) for part in (n, gained, lost, delta))
+    linear = -gained - lost + (2 * n - gained + lost) * delta
+    constant = -lost * delta * (1 - delta)
+    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0))
+    share = np.maximum((root - linear) / (4 * n), 0)
+    return np.maximum(share + delta, 0), share
 
 
 def tango_interval(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
+from mlops_ci.core import exact
 from mlops_ci.core.design import Design
 from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
@@ -25,8 +26,8 @@ from mlops_ci.core.proportions import (
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
-#: Groups with a discordant row that the prior of full dependence within groups is worth.
-PRIOR_GROUPS = 4.0
+#: Groups with a discordant row that the assumption of rows alike within groups is worth.
+PRIOR_GROUPS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,9 @@ def score_estimate(
         low, high, statistic = _relative(table, rules, quantile)
         method = "score interval of the paired ratio"
     pvalue = normal_cdf(statistic) if freedom is None else float(stdtr(freedom, statistic))
+    if freedom is None and not rules.relative and exact.applies(table.n, gained, lost):
+        low, high, pvalue = _mend((low, high), pvalue, (int(table.n), int(gained), int(lost)), margin, rules)
+        better = low > 0
     return Estimate(
         champion=table.champion,
         candidate=table.candidate,
@@ -202,6 +206,24 @@ def score_estimate(
         doubt=doubt,
         remark=remark,
     )
+
+
+def _mend(
+    ends: tuple[float, float], pvalue: float, counts: tuple[int, int, int], margin: float, rules: Rules
+) -> tuple[float, float, float]:
+    """Return bounds and p-value with the exact tail where the score test would prove too much.
+
+    Only a bound that has left 0 behind (a proven loss or gain) needs it; swapping the models mirrors it.
+    """
+    low, high = ends
+    n, gained, lost = counts
+    if high < 0:
+        high = exact.upper_bound(n, gained, lost, rules.alpha, high)
+    if low > 0:
+        low = -exact.upper_bound(n, lost, gained, rules.alpha, -low)
+    if pvalue <= 2 * rules.alpha:
+        pvalue = max(pvalue, exact.lower_tail(n, gained, lost, max(-margin, -1.0)))
+    return low, high, pvalue
 
 
 def _relative(table: Counts, rules: Rules, quantile: float) -> tuple[float, float, float]:
