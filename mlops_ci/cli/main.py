@@ -15,6 +15,8 @@ from mlops_ci.errors import MlopsCiError
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
+    "compare": ("compare", "Compare the predictions of two models on the same rows."),
+    "plan": ("compare", "Say how many labelled rows a holdout needs."),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
     "report": ("reports", "Render a JSON report again, in any format."),
     "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),

@@ -15,6 +15,8 @@ Floats = NDArray[np.floating[Any]]
 
 #: Fewer effective observations than this prove nothing, whatever the interval says.
 LEAST_EFFECTIVE = 4.0
+#: Fewer rows than this prove nothing, however alike they are.
+LEAST_ROWS = 10
 #: Fewer groups than this prove nothing either.
 LEAST_GROUPS = 20
 #: Resamples in each tail below which a percentile is too rough to be used.
@@ -173,6 +175,8 @@ def thin(spread: Spread, *, grouped: bool) -> str:
     """Say why the evidence is too thin for a proof, or nothing."""
     if grouped and spread.units < LEAST_GROUPS:
         return few_groups(spread.units)
+    if spread.units < LEAST_ROWS:
+        return f"{spread.units} {'groups' if grouped else 'rows'} are too few to prove anything"
     if spread.error > 0 and spread.effective < LEAST_EFFECTIVE:
         return (
             f"the whole difference rests on about {spread.effective:.0f} "
