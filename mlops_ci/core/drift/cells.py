@@ -34,7 +34,8 @@ def keys_of(values: Array) -> Array:
 def values_of(keys: Array) -> Array:
     """Return the float64 values of keys, shape (n,): the inverse of `keys_of`."""
     keys = np.asarray(keys, dtype=np.int64)
-    return (keys ^ ((keys >> 63) & MAGNITUDE)).view(np.float64)
+    bits: Array = keys ^ ((keys >> 63) & MAGNITUDE)
+    return bits.view(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,11 @@ def choose_grid(low: float | int | None, high: float | int | None, *, floats: bo
         first, last = int(low), int(high)
     shift = max((last - first).bit_length() - _NARROW_BITS, 0)
     if shift >= FULL_SHIFT:
-        return Grid() if floats else Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=False)
+        return (
+            Grid()
+            if floats
+            else Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=False)
+        )
     return Grid(shift=shift, base=first >> shift, length=_cells(first, last, shift), floats=floats)
 
 

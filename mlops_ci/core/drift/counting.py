@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,7 @@ class CellCounter:
             # Nothing below the cells' top bits: each cell holds one value, its end nearest to zero.
             low = high = np.where(low < 0, high, low) if self.grid.floats else low
         order = np.argsort(low)
-        cells = Sketch(
-            low=low[order], high=high[order], count=counts[index][order], floats=self.grid.floats
-        )
+        cells = Sketch(low=low[order], high=high[order], count=counts[index][order], floats=self.grid.floats)
         return union([cells, *atoms])
 
     def _all_on_edges(self) -> bool:
@@ -107,9 +106,10 @@ class CellCounter:
             self._infinite[-1] += int(np.count_nonzero(values == -np.inf))
 
 
-def sketch_column(
+def sketch_column(  # noqa: PLR0913
     chunks: Chunks,
     *,
+    rows: int,
     low: float | int | None = None,
     high: float | int | None = None,
     floats: bool = True,
@@ -124,6 +124,8 @@ def sketch_column(
     ----------
     chunks
         Called for each pass; gives the column's values in arrays of float64 (or int64).
+    rows
+        Number of rows of the table, missing values included.
     low, high
         Least and greatest value where known beforehand: it saves passes. NaN do not count.
     floats
@@ -131,9 +133,9 @@ def sketch_column(
     heaviest
         Largest share of values in an interval that holds more than one distinct value.
     """
-    whole = _small(chunks)
-    if whole is not None:
-        return from_values(whole)
+    if rows <= SMALL:
+        held = list(chunks())
+        return from_values(np.concatenate(held) if held else np.empty(0, dtype=np.float64))
     grid = choose_grid(low, high, floats=floats)
     try:
         counter = _count(chunks, grid)
@@ -164,14 +166,19 @@ def refine(sketch: Sketch, chunks: Chunks, grid: Grid, heaviest: float) -> Sketc
         else:
             number = nodes >> np.int64(shift)
             half = grid.length // 2
-            places = np.where(number >= 0, number, half - 1 - number) if grid.base is None else number - grid.base
+            places = (
+                np.where(number >= 0, number, half - 1 - number) if grid.base is None else number - grid.base
+            )
             size = grid.length
         bits = min(shift, max(_SUB_BITS - int(len(nodes) - 1).bit_length(), 6))
         levels.append(_Level.of(places, nodes, size, shift, bits))
         parts, nodes = _split(chunks, grid, levels, most)
         outside = ~np.isin(sketch.low, levels[-1].low) | sketch.atoms
         kept = Sketch(
-            low=sketch.low[outside], high=sketch.high[outside], count=sketch.count[outside], floats=sketch.floats
+            low=sketch.low[outside],
+            high=sketch.high[outside],
+            count=sketch.count[outside],
+            floats=sketch.floats,
         )
         sketch = union([kept, parts])
         shift -= bits
@@ -251,7 +258,7 @@ def _inside(values: Array, grid: Grid, levels: list[_Level]) -> tuple[Array, Arr
     rank = levels[0].table[index]
     kept = rank >= 0
     rank, keys = rank[kept], grid.subkeys(values[kept])
-    for before, level in zip(levels, levels[1:], strict=False):
+    for before, level in pairwise(levels):
         rank = level.table[before.split(rank, keys)]
         kept = rank >= 0
         rank, keys = rank[kept], keys[kept]
@@ -265,21 +272,8 @@ def _count(chunks: Chunks, grid: Grid) -> CellCounter:
     return counter
 
 
-def _small(chunks: Chunks) -> Array | None:
-    """Return all values if they are few, else None."""
-    held: list[Array] = []
-    total = 0
-    for values in chunks():
-        total += len(values)
-        if total > SMALL:
-            return None
-        held.append(values)
-    return np.concatenate(held) if held else np.empty(0, dtype=np.float64)
-
-
 def _atom(key: int, count: int) -> Sketch:
     if not count:
         return EMPTY
     at = np.array([key], dtype=np.int64)
     return Sketch(low=at, high=at, count=np.array([count], dtype=np.int64))
-

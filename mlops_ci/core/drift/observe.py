@@ -1,0 +1,158 @@
+"""From the values of a column, in pieces, to its profile."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_ci.core.drift.categories import MOST_LEVELS, Categories, label
+from mlops_ci.core.drift.counting import HEAVIEST, Chunks, sketch_column
+from mlops_ci.core.drift.profile import ColumnProfile
+from mlops_ci.core.drift.sketch import EMPTY, Sketch, from_values, settle, union
+
+Array = NDArray[Any]
+
+TOKEN_BUCKETS = 256
+_TEXT_FROM = 100
+_DISTINCT = 0.8
+_DAY = 86_400_000_000
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_WORD = re.compile(r"\w+")
+
+
+def number_profile(  # noqa: PLR0913
+    chunks: Chunks,
+    *,
+    rows: int,
+    nulls: int,
+    dtype: str,
+    floats: bool,
+    low: float | int | None = None,
+    high: float | int | None = None,
+    heaviest: float = HEAVIEST,
+) -> ColumnProfile:
+    """Return the profile of a column of numbers; see `counting.sketch_column`.
+
+    Parameters
+    ----------
+    chunks
+        Gives the values that are not NULL.
+    rows, nulls
+        Number of rows, and of NULLs among them; NaN are found and count as missing, too.
+    """
+    sketch, nan = sketch_column(chunks, rows=rows, low=low, high=high, floats=floats, heaviest=heaviest)
+    kind: Literal["number", "empty"] = "number" if sketch.n else "empty"
+    return ColumnProfile(kind=kind, dtype=dtype, rows=rows, missing=nulls + nan, sketch=sketch)
+
+
+def time_profile(  # noqa: PLR0913
+    chunks: Chunks,
+    *,
+    rows: int,
+    nulls: int,
+    dtype: str,
+    low: int | None = None,
+    high: int | None = None,
+    heaviest: float = HEAVIEST,
+) -> ColumnProfile:
+    """Return the profile of a column of times, given as int64 microseconds since 1970, UTC."""
+    sketch, _ = sketch_column(chunks, rows=rows, low=low, high=high, floats=False, heaviest=heaviest)
+    weekdays, hours = np.zeros(7, np.int64), np.zeros(24, np.int64)
+    for values in chunks():
+        weekdays += np.bincount((values // _DAY + 3) % 7, minlength=7)
+        hours += np.bincount(values % _DAY // (_DAY // 24), minlength=24)
+    parts = {
+        "weekday": _counted(_WEEKDAYS, weekdays),
+        "hour": _counted([f"{hour:02d}" for hour in range(24)], hours),
+    }
+    if np.count_nonzero(hours) <= 1:
+        del parts["hour"]
+    kind: Literal["time", "empty"] = "time" if sketch.n else "empty"
+    return ColumnProfile(
+        kind=kind, dtype=dtype, rows=rows, missing=nulls, sketch=sketch, parts=parts if sketch.n else {}
+    )
+
+
+def _counted(names: Sequence[str], counts: Array) -> Categories:
+    there = {name: int(count) for name, count in zip(names, counts.tolist(), strict=True) if count}
+    return Categories(counts=there)
+
+
+class TextCounter:
+    """Counts categories, lengths and tokens of texts; the order of rows does not matter."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._categories = Categories()
+        self._tokens = np.zeros(TOKEN_BUCKETS, dtype=np.int64)
+        self._lengths: Sketch = EMPTY
+
+    def add(self, levels: Iterable[str], counts: Iterable[int]) -> None:
+        """Count each of some distinct texts as often as it occurs."""
+        for level, count in zip(levels, counts, strict=True):
+            if count:
+                self._counts[level] = self._counts.get(level, 0) + int(count)
+        if len(self._counts) > MOST_LEVELS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._counts:
+            return
+        kept: dict[str, int] = {}
+        lengths = np.array([len(level) for level in self._counts], dtype=np.int64)
+        rows = np.fromiter(self._counts.values(), dtype=np.int64, count=len(self._counts))
+        width, place = np.unique(lengths, return_inverse=True)
+        total = np.bincount(place, weights=rows).astype(np.int64)
+        self._lengths = union(
+            [self._lengths, settle(Sketch(low=width, high=width, count=total, floats=False))]
+        )
+        for level, count in self._counts.items():
+            named = label(level)
+            kept[named] = kept.get(named, 0) + count
+            for bucket in {
+                zlib.crc32(word.encode()) % TOKEN_BUCKETS for word in _WORD.findall(level.lower())
+            }:
+                self._tokens[bucket] += count
+        part = Categories(counts=kept)
+        self._categories = self._categories.merge(part.hashed() if len(kept) > MOST_LEVELS else part)
+        self._counts = {}
+
+    def profile(
+        self, *, rows: int, missing: int, dtype: str, kind: Literal["category", "text"] | None = None
+    ) -> ColumnProfile:
+        """Return the profile; texts that hardly repeat are ``text`` unless `kind` says otherwise."""
+        self._flush()
+        known = self._categories.n
+        repeats = self._categories.buckets is None and (
+            known < _TEXT_FROM or self._categories.levels <= _DISTINCT * known
+        )
+        return ColumnProfile(
+            kind="empty" if not known else kind or ("category" if repeats else "text"),
+            dtype=dtype,
+            rows=rows,
+            missing=missing,
+            sketch=self._lengths,
+            categories=self._categories,
+            tokens=self._tokens,
+        )
+
+
+def category_profile(values: Iterable[Array], *, rows: int, nulls: int, dtype: str) -> ColumnProfile:
+    """Return the profile of numbers that stand for classes; whole ones are written without a point."""
+    counter = TextCounter()
+    missing = nulls
+    for chunk in values:
+        sketch, nan = from_values(chunk)
+        missing += nan
+        exact = sketch.low.tolist() if not sketch.floats else sketch.points().tolist()
+        counter.add([_number(value) for value in exact], sketch.count.tolist())
+    return counter.profile(rows=rows, missing=missing, dtype=dtype, kind="category")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == value // 1 and abs(value) < 2**53 else repr(value)
