@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _FINE = 0.0004
 
 
-def profile(data: Any, *, kinds: dict[str, str] | None = None) -> Profile:
+def profile(data: Any, *, kinds: Mapping[str, str] | None = None) -> Profile:
     """Return the profile of a data set: all that `drift` needs of it, mergeable and small to store.
 
     Parameters
@@ -101,7 +102,7 @@ def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftRepo
 
     from mlops_ci.core.drift.decide import compare_profiles, undecided  # noqa: PLC0415
 
-    kinds = {name: one.kind for name, one in settings.columns.items() if one.kind}
+    kinds: dict[str, str] = {name: one.kind for name, one in settings.columns.items() if one.kind}
     sides = [profile(side, kinds=kinds) for side in (reference, current)]
     if settings.target or settings.prediction:
         sides = [

@@ -86,6 +86,11 @@ def _open_frame(source: Any, scratch: Path) -> Table:
     )
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a Python value stands for a missing one."""
+    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 (NaN)
+
+
 def _from_pandas(frame: Any) -> Any:
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
@@ -93,9 +98,7 @@ def _from_pandas(frame: Any) -> Any:
         mixed = frame.copy()
         for name in mixed.columns:
             if mixed[name].dtype == object:
-                mixed[name] = mixed[name].map(
-                    lambda value: None if value != value or value is None else str(value)
-                )
+                mixed[name] = mixed[name].map(lambda value: None if is_missing(value) else str(value))
         return pa.Table.from_pandas(mixed, preserve_index=False)
 
 

@@ -41,8 +41,8 @@ def compare_profiles(
         If the settings name a column that neither side has, or an effect that does not suit it.
     """
     _check_names(reference, current, settings)
-    names = [name for name in dict.fromkeys([*reference.columns, *current.columns])]
-    names = [name for name in names if not settings.of(name).ignore]
+    every = dict.fromkeys([*reference.columns, *current.columns])
+    names = [name for name in every if not settings.of(name).ignore]
     raw = [
         compare_column(name, reference.columns[name], current.columns[name], settings)
         if name in reference.columns and name in current.columns
@@ -133,9 +133,8 @@ def _settle(column: DriftColumn) -> DriftColumn:
         words = EFFECT_WORDS.get(column.effect, column.effect)
         said = [f"no drift: {words} {column.effect_size:.3f}, below {column.threshold:g}"]
         if _large(column):
-            said = [
-                f"not settled: {words} {column.effect_size:.3f} could be chance (p = {column.adjusted_pvalue or 1:.2g})"
-            ]
+            chance = 1.0 if column.adjusted_pvalue is None else column.adjusted_pvalue
+            said = [f"not settled: {words} {column.effect_size:.3f} could be chance (p = {chance:.2g})"]
     return replace(column, message="; ".join(said))
 
 
