@@ -21,6 +21,7 @@ from mlops_ci.adapters.frames import (
     first_line,
     require_columns,
 )
+from mlops_ci.adapters.profiling import is_text
 from mlops_ci.adapters.tables import ArrowTable, ParquetTable, Table, same_schema
 from mlops_ci.errors import EvidenceError, ServiceError, UsageError
 
@@ -176,9 +177,8 @@ def _parquet(files: Sequence[tuple[str, Any]], name: str) -> Table:
     opened = []
     for label, one in files:
         try:
-            opened.append(
-                ParquetFile(one, pre_buffer=False, buffer_size=8 * 2**20, memory_map=isinstance(one, Path))
-            )
+            text = [field.name for field in ParquetFile(one).schema_arrow if is_text(field.type)]
+            opened.append(ParquetFile(one, pre_buffer=False, buffer_size=8 * 2**20, read_dictionary=text))
         except (pa.ArrowException, OSError) as problem:
             raise unreadable(label, "parquet", problem) from problem
     for (label, _), file in zip(files, opened, strict=True):

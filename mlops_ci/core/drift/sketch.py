@@ -172,7 +172,8 @@ def distances(reference: Sketch, current: Sketch) -> tuple[float, float, float]:
     reference, current = common(reference, current)
     if not reference.n or not current.n:
         return 0.0, 0.0, 0.0
-    at = np.unique(np.concatenate([reference.low, reference.high, current.low, current.high]))
+    at = np.concatenate([reference.low, reference.high, current.low, current.high])
+    at.sort(kind="stable")  # runs in order already: fast
     f_low, f_high = _bounds(reference, at)
     g_low, g_high = _bounds(current, at)
     surely = max(float((f_low - g_high).max()), float((g_low - f_high).max()), 0.0)
