@@ -79,6 +79,18 @@ class TableReader:
                 f"{path} cannot be read as {kind}: {first_line(problem)}", remedy="write it as UTF-8"
             ) from problem
 
+    def names(self, path: Path) -> list[str]:
+        """Return the names of a table's columns, in their order.
+
+        Raises
+        ------
+        PredictionsError
+            If the file is missing or unreadable.
+        """
+        path = Path(path)
+        kind = check_file(path, PredictionsError)
+        return _names(path, kind)
+
     def batches(self, path: Path) -> Iterator[Any]:
         """Return the Arrow record batches of a table, one at a time."""
         raise NotImplementedError
@@ -146,6 +158,27 @@ def _neighbours(path: Path) -> list[str]:
         return [item.name for item in path.parent.iterdir()]
     except OSError:
         return []
+
+
+def _names(path: Path, kind: str) -> list[str]:
+    """Read the schema alone where the format has one."""
+    try:
+        if kind == "csv":
+            from pyarrow import csv  # noqa: PLC0415
+
+            options = csv.ReadOptions(use_threads=False)
+            with csv.open_csv(path, parse_options=csv_parsing(path.name), read_options=options) as file:
+                return list(file.schema.names)
+        if kind == "parquet":
+            from pyarrow.parquet import read_schema  # noqa: PLC0415
+
+            return list(read_schema(path).names)
+    except (pa.ArrowException, OSError) as problem:
+        raise PredictionsError(
+            f"{path} cannot be read as {kind}: {first_line(problem)}",
+            remedy="it may be cut short or of another format: write it again",
+        ) from problem
+    return list(_load(path, kind, None, ()).schema.names)
 
 
 def _load(path: Path, kind: str, columns: Sequence[str] | None, text: Sequence[str]) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from mlops_ci.core.lineage import Stage
+from mlops_ci.core.bundle import Manifest
+from mlops_ci.core.evidence import Evaluation
+from mlops_ci.core.lineage import Lineage, Stage, lineage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
 
@@ -16,7 +18,16 @@ class Console(Protocol):
     """Progress for a person who waits; nothing that a program parses."""
 
     def info(self, text: str) -> None:
-        """Say one line."""
+        """Say one line, or some."""
+
+    def warn(self, text: str, *, title: str = "") -> None:
+        """Say something that must be seen; GitHub shows it beside the run."""
+
+    def error(self, text: str, *, title: str = "") -> None:
+        """Say why the check fails; GitHub shows it beside the run."""
+
+    def mask(self, value: str) -> None:
+        """Have the forge hide a secret in the log."""
 
     def group(self, title: str) -> AbstractContextManager[None]:
         """Fold what is said inside under a title."""
@@ -39,19 +50,47 @@ class PipelineRun:
         True if the run changed it: the commit's dvc.lock was stale.
     notices
         Sentences for the report (a stale lock, passed environment variables).
+    environment
+        Checksum of each lock file of the user's environment, by its path in the repository.
     """
 
     stages: Sequence[Stage]
     lock_text: str
     lock_changed: bool = False
     notices: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def lineage(self, git_commit: str) -> Lineage:
+        """Return where what was produced comes from."""
+        return lineage(git_commit, self.stages, self.lock_text, self.environment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A candidate's manifest, and where the files it names are on this machine.
+
+    `places` maps the manifest's paths to files and folders; they may be anywhere, so that a single
+    job needs no copy of a large model.
+    """
+
+    manifest: Manifest
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Pipeline(Protocol):
     """A data pipeline that can be reproduced (DVC)."""
 
-    def reproduce(self, mode: Literal["run", "verify", "pull"], targets: Sequence[str]) -> PipelineRun:
+    def reproduce(
+        self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
+    ) -> PipelineRun:
         """Bring the outputs of the targets up to date and say what was done.
+
+        Parameters
+        ----------
+        targets
+            Stages; all of the top dvc.yaml where there are none.
+        needed
+            Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
         Raises
         ------
@@ -60,6 +99,9 @@ class Pipeline(Protocol):
         ServiceError
             If the data remote does not answer.
         """
+
+    def environment_locks(self) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path."""
 
 
 class Repository(Protocol):
@@ -79,6 +121,9 @@ class Repository(Protocol):
     def read(self, revision: str, path: str) -> bytes | None:
         """Return a file at a revision, or None where it does not exist there."""
 
+    def paths(self, revision: str) -> list[str]:
+        """Return the paths of all files at a revision."""
+
     def changed(self, base: str, head: str) -> list[str]:
         """Return the paths that differ between the merge base of the two and head."""
 
@@ -97,12 +142,18 @@ class Champion:
         Scalars logged with its run.
     evaluation
         Artifact path of its evaluation, or None where it has none.
+    evaluation_run
+        The run that holds it.
+    created
+        When the version was registered, UTC, ISO 8601.
     """
 
     ref: ModelRef
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     evaluation: str | None = None
+    evaluation_run: str | None = None
+    created: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +169,11 @@ class CandidateRecord:
     name
         Name of a run that is made.
     params, metrics, tags
-        As MLflow keeps them; tags carry the digests.
+        As MLflow keeps them; tags carry the digests under the names of ``core.tags``.
     artifacts
-        Local file or folder by artifact path.
+        Local file or folder by artifact path, in the layout of ``core.tags``: ``model`` (a folder) or
+        ``model/<name>`` (a bare file), ``evaluation/predictions.parquet``, ``evidence/...``. The
+        tags that say where they are in the run are the registry's to set.
     datasets
         (name, digest, source) of each dataset to be shown with the run.
     """
@@ -139,30 +192,59 @@ class Registry(Protocol):
     """The model registry and run tracker (MLflow)."""
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the champion, or None where the model or the alias does not exist.
+        """Return the champion, or None where the model or the alias never existed.
 
         Raises
         ------
         ServiceError
             If the registry does not answer, or denies access.
         EvidenceError
-            If the alias names a version whose run or artifacts are gone.
+            If the alias is gone with the version it named, or that version's run is gone.
         """
 
+    def version(self, model: str, version: str) -> Champion | None:
+        """Return one version, or None where it does not exist (any more)."""
+
+    def history(self, model: str, limit: int = 20) -> list[Champion]:
+        """Return the newest versions, newest first; those whose run is gone come without metrics."""
+
     def download(self, run_id: str, artifact: str, into: Path) -> Path:
-        """Fetch one artifact of a run; return where it is."""
+        """Fetch one artifact of a run; return where it is.
+
+        Raises
+        ------
+        EvidenceError
+            If the run or the artifact is not there (any more).
+        """
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference."""
+        """Write the candidate's run, whole or not marked as complete; return its reference.
+
+        An identical candidate that was recorded before gives its run again. The user's own run is
+        adopted unless it already stands for something else; then a run is made that names it.
+        """
 
     def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
         """Return complete candidate runs that carry all these tags, newest first."""
 
-    def holdout_uses(self, model: str, holdout_digest: str) -> int:
-        """Return how many different candidates were judged on this holdout before."""
+    def holdout_uses(self, model: str, holdout_digest: str, *, excluding: str | None = None) -> int:
+        """Return how many different candidates were judged on this holdout.
+
+        `excluding` is the evaluation digest of the candidate at hand, which may be recorded already.
+        """
 
     def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
-        """Register the run's model as a new version; return it with its version."""
+        """Register the run's model as a version, once; return it with its version."""
+
+    def attach(
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep artifacts and metrics with a version (in its run, or in one made for it), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
@@ -192,11 +274,22 @@ class Forge(Protocol):
     def approvals(self, change: PullRequest) -> list[Approval]:
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the change that a check is running, in the comment that `publish` will replace.
+
+        `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
+        what cannot be delivered.
+        """
+
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report: `rendered` by format (``markdown``, ``comment``, ``json``, ``text``).
+        """Deliver a report, once for each `key` (a command and a model, or one for all models).
+
+        `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
+        be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
         Return the comment's address, or None where none was written. Delivery is tried in every
-        way that is left: a comment that cannot be written must not lose the verdict.
+        way that is left: a comment that cannot be written must not lose the verdict, so nothing is
+        raised.
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
@@ -217,5 +310,54 @@ class Frames(Protocol):
             If the file is missing, unreadable or cut short, has no row, or lacks a column.
         """
 
-    def batches(self, path: Path) -> Iterator[Any]:
-        """Return the Arrow record batches of a table, one at a time."""
+    def names(self, path: Path) -> list[str]:
+        """Return the names of its columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a predictions file mean; None or empty where it has none.
+
+    `required` names the columns without which the file is an error; others may be missing.
+    """
+
+    id: str
+    target: str | None = None
+    prediction: str | None = None
+    score: str | Sequence[str] | None = None
+    group: str | None = None
+    weight: str | None = None
+    further: Sequence[str] = ()
+    required: frozenset[str] = frozenset()
+
+
+class Files(Protocol):
+    """Files of the working tree, whose content a pull request wrote."""
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes, or of a folder's paths and bytes.
+
+        Raises
+        ------
+        EvidenceError
+            If it is empty, or holds a link that leads out of it.
+        """
+
+
+class Evaluations(Protocol):
+    """Reading and keeping evaluations."""
+
+    def read(self, path: Path, columns: Columns, labels: Path | None = None) -> Evaluation:
+        """Read a predictions file; with `labels`, targets are joined from that file by id.
+
+        Raises
+        ------
+        PredictionsError
+            Naming the file, and the column or row that is wrong.
+        """
+
+    def load(self, path: Path) -> Evaluation:
+        """Read an evaluation that `save` wrote."""
+
+    def save(self, one: Evaluation, path: Path) -> None:
+        """Write an evaluation in one fixed Parquet layout, sorted by id."""

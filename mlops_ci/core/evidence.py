@@ -159,7 +159,7 @@ def _refuse_missing(name: str, values: Array, ids: Array) -> None:
     else:
         return
     if bad.ndim == 2:
-        bad = bad.any(axis=1)
+        bad = np.asarray(bad.any(axis=1))
     if bad.any():
         row = ids[int(np.argmax(bad))]
         raise InvalidEvaluationError(

@@ -102,3 +102,17 @@ def pipeline_version(stages: Sequence[Stage], environment: Mapping[str, str]) ->
         for stage in sorted(stages, key=lambda stage: stage.name)
     ]
     return hashlib.sha256(canonical_json({"stages": described, "environment": dict(environment)})).hexdigest()
+
+
+def lineage(
+    git_commit: str, stages: Sequence[Stage], lock_text: str, environment: Mapping[str, str]
+) -> Lineage:
+    """Return where what these stages made comes from; each piece of external data is listed once."""
+    data = {(dep.path, dep.checksum): dep for stage in stages for dep in stage.deps if dep.kind == "data"}
+    return Lineage(
+        git_commit=git_commit,
+        pipeline_version=pipeline_version(stages, environment),
+        dvc_lock_digest=hashlib.sha256(lock_text.encode()).hexdigest(),
+        environment=dict(environment),
+        data=[data[key] for key in sorted(data)],
+    )

@@ -114,7 +114,7 @@ class Report:
     next_step
         What to do now, as a sentence.
     holdout
-        ``digest``, ``n``, ``uses``, and how the rows were matched.
+        ``digest``, ``n``, ``uses``, and ``matched``: how rows were paired; None without predictions.
     alpha
         One-sided error rate of each proof.
     """
@@ -130,7 +130,7 @@ class Report:
     candidate: ModelRef | None = None
     findings: Sequence[Finding] = ()
     alpha: float | None = None
-    holdout: Mapping[str, Any] = field(default_factory=dict)
+    holdout: Mapping[str, Any] | None = None
     drift: Mapping[str, Any] | None = None
     lineage: Lineage | None = None
     stages: Sequence[Stage] = ()

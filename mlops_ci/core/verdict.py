@@ -57,6 +57,8 @@ class Finding:
         Loss that this many rows would prove with 80% power.
     rows_needed
         About how many rows would settle an inconclusive finding.
+    limit
+        The absolute limit that the candidate was held against, or None for a comparison with the champion.
     gated
         Whether the verdict depends on it.
     message
@@ -78,8 +80,14 @@ class Finding:
     adjusted_pvalue: float | None = None
     minimum_detectable_loss: float | None = None
     rows_needed: int | None = None
+    limit: float | None = None
     gated: bool = True
     message: str = ""
+
+    @property
+    def tolerance(self) -> float:
+        """The accepted loss; nothing where no margin is known."""
+        return self.margin or 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

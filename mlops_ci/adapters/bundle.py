@@ -1,0 +1,134 @@
+"""Evidence bundles on disk: written by `reproduce`, and read back by `check` as hostile input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from mlops_ci.adapters.ports import Evidence
+from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
+from mlops_ci.core.lineage import canonical_json
+from mlops_ci.core.report import plain
+from mlops_ci.errors import EvidenceError
+
+MAX_MANIFEST = 8 * 2**20
+MAX_FILES = 20_000
+REMEDY = "run `mlops-ci reproduce` again, and hand its folder over as it is"
+
+
+def write_bundle(evidence: Evidence, into: Path) -> Path:
+    """Write one model's evidence into its folder under `into`; the manifest comes last.
+
+    A folder without a manifest is no bundle, so that a crash leaves nothing to mistake for one.
+    """
+    folder = into / folder_name(evidence.manifest.model)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, place in evidence.places.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_dir():
+            _refuse_links(place)
+            shutil.copytree(place, target)
+        else:
+            shutil.copyfile(place, target)
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in _regular_files(folder)}
+    manifest = replace(evidence.manifest, files=files)
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_bytes(canonical_json(plain(manifest)))
+    partial.rename(folder / MANIFEST)
+    return folder
+
+
+def read_bundle(folder: Path, model: str) -> Evidence:
+    """Read one model's evidence, trusting nothing in it.
+
+    Raises
+    ------
+    EvidenceError
+        If there is no bundle for the model, or anything in it is not as its manifest says.
+    """
+    place = folder / folder_name(model)
+    if not (place / MANIFEST).is_file() or place.is_symlink():
+        raise EvidenceError(f"{folder}: there is no evidence for the model '{model}'", remedy=REMEDY)
+    manifest = _manifest(place / MANIFEST)
+    if manifest.model != model:
+        _refuse(place, f"it is about the model '{manifest.model:.80}', not '{model}'")
+    if manifest.failure is not None:
+        return Evidence(manifest=manifest, places={})
+    found = {path.relative_to(place).as_posix(): path for path in _regular_files(place)}
+    del found[MANIFEST]
+    if set(found) != set(manifest.files):
+        odd = sorted(set(found) ^ set(manifest.files))
+        _refuse(place, f"its files are not those of the manifest ('{odd[0]:.80}' and {len(odd) - 1} more)")
+    for name, path in found.items():
+        if _sha256(path) != manifest.files[name]:
+            _refuse(place, f"the digest of '{name:.80}' does not match")
+    named = (manifest.predictions, manifest.holdout, manifest.dvc_lock, manifest.model_path)
+    places = {name: place / name for name in named if name is not None}
+    for name, path in places.items():
+        if not inside(name) or not path.exists():
+            _refuse(place, f"it names '{name:.80}', which is not in it")
+    return Evidence(manifest=manifest, places=places)
+
+
+def _manifest(path: Path) -> Manifest:
+    if path.is_symlink() or path.stat().st_size > MAX_MANIFEST:
+        _refuse(path, f"it is a link, or larger than {MAX_MANIFEST} bytes")
+    try:
+        raw: Any = json.loads(path.read_bytes(), parse_constant=_number, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        _refuse(path, f"not JSON: {error}")
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != BUNDLE_VERSION:
+        _refuse(path, f"its schema_version is {version!r:.20}, this mlops-ci reads {BUNDLE_VERSION}")
+    try:
+        return TypeAdapter(Manifest).validate_python(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        _refuse(path, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+
+
+def _number(text: str) -> float:
+    """Refuse NaN and infinity, also where a number such as 1e999 only turns into one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.20} is not a finite number")
+    return value
+
+
+def _refuse(place: Path, problem: str) -> NoReturn:
+    raise EvidenceError(f"{place}: {problem}", remedy=REMEDY)
+
+
+def _refuse_links(folder: Path) -> None:
+    for _ in _regular_files(folder):
+        pass
+
+
+def _regular_files(folder: Path) -> Iterator[Path]:
+    """Walk a folder that may hold anything; only plain files and folders are let through."""
+    count = 0
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            _refuse(folder, f"'{path.relative_to(folder).as_posix():.80}' is a link or a special file")
+        if stat.S_ISREG(mode):
+            count += 1
+            if count > MAX_FILES:
+                _refuse(folder, f"it has more than {MAX_FILES} files")
+            yield path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

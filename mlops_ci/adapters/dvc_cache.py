@@ -1,0 +1,132 @@
+"""DVC's local cache: whether a tracked path is whole in it, and putting it into the work tree.
+
+Done here rather than by `dvc checkout` for the few paths that a gate reads: a call of DVC costs half a
+second, and what is put in place is checked on its way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from mlops_ci.adapters.dvc_project import Tracked
+from mlops_ci.errors import PipelineError
+
+
+class Cache:
+    """The cache directory of a project.
+
+    Parameters
+    ----------
+    folder
+        As `dvc_config.cache_directory` finds it.
+    root
+        The project's directory.
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        self.root = root
+
+    def whole(self, tracked: Tracked) -> bool:
+        """Return whether a tracked path, with all files of a directory, is in the cache."""
+        if not self._object(tracked, tracked.checksum).is_file():
+            return False
+        if not tracked.checksum.endswith(".dir"):
+            return True
+        return all(self._object(tracked, md5).is_file() for _, md5 in self._listing(tracked))
+
+    def place(self, tracked: Tracked) -> None:
+        """Copy a tracked path from the cache to where it belongs in the work tree.
+
+        Raises
+        ------
+        PipelineError
+            If the cached bytes are not those of the checksum, or the path would leave the project.
+        """
+        target = self.root / tracked.path
+        if not target.parent.resolve().is_relative_to(self.root.resolve()) or target.is_symlink():
+            raise PipelineError(
+                f"{tracked.path} of dvc.lock leads out of the repository",
+                remedy="Keep outputs in the repository, and no links on the way to them.",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not tracked.checksum.endswith(".dir"):
+            self._copy(tracked, tracked.checksum, target)
+            return
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            for relative, md5 in self._listing(tracked):
+                one = temporary / relative
+                one.parent.mkdir(parents=True, exist_ok=True)
+                self._copy(tracked, md5, one)
+            temporary.chmod(0o777 & ~_umask())
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def matches(self, tracked: Tracked) -> bool:
+        """Return whether what stands in the work tree has the bytes that dvc.lock names."""
+        path = self.root / tracked.path
+        if not tracked.checksum.endswith(".dir"):
+            return path.is_file() and _md5(path) == tracked.checksum
+        if not path.is_dir() or not self._object(tracked, tracked.checksum).is_file():
+            return False
+        expected = {relative.as_posix(): md5 for relative, md5 in self._listing(tracked)}
+        present = {one.relative_to(path).as_posix() for one in path.rglob("*") if not one.is_dir()}
+        return present == set(expected) and all(_md5(path / one) == md5 for one, md5 in expected.items())
+
+    def _listing(self, tracked: Tracked) -> Iterator[tuple[PurePosixPath, str]]:
+        listed = json.loads(self._object(tracked, tracked.checksum).read_bytes())
+        for entry in listed:
+            relative = PurePosixPath(str(entry["relpath"]))
+            if relative.is_absolute() or ".." in relative.parts:
+                raise PipelineError(
+                    f"the cached directory {tracked.path} names a file outside of itself: {relative}",
+                    remedy="Write it anew with `dvc repro`, and push it.",
+                )
+            yield relative, str(entry["md5"])
+
+    def _object(self, tracked: Tracked, checksum: str) -> Path:
+        # Before DVC 3 the cache had no `files/md5`, and text was hashed with its line ends made equal.
+        base = self.folder / "files" / "md5" if tracked.entry.get("hash") == "md5" else self.folder
+        return base / checksum[:2] / checksum[2:]
+
+    def _copy(self, tracked: Tracked, md5: str, target: Path) -> None:
+        source = self._object(tracked, md5)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            shutil.copyfile(source, temporary)
+            if tracked.entry.get("hash") == "md5" and _md5(temporary) != md5.removesuffix(".dir"):
+                raise PipelineError(
+                    f"the DVC cache holds other bytes for {tracked.path} than its checksum says",
+                    remedy=f"Remove {source} and try again.",
+                )
+            executable = 0o111 if tracked.entry.get("isexec") else 0
+            temporary.chmod((0o666 | executable) & ~_umask())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def total_size(tracked: Sequence[Tracked]) -> int:
+    """Return the bytes of several tracked paths, as far as they are recorded."""
+    return sum(one.size or 0 for one in tracked)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,90 @@
+"""Which stages of dvc.lock are not current, told without the data: from `dvc status` and the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops_ci.adapters.dvc_project import LockedStage, Project, overlap
+from mlops_ci.errors import PipelineError
+
+_ABSENT = frozenset({"deleted", "not in cache"})
+
+
+def check_code_is_there(project: Project, addresses: Sequence[str]) -> None:
+    """Refuse a pipeline whose code is gone.
+
+    With ``--allow-missing`` DVC takes any missing file for data that was not downloaded, a deleted script
+    too, and calls its stage current.
+
+    Raises
+    ------
+    PipelineError
+        If a dependency is neither here, nor data, nor made by a stage.
+    """
+    makers = project.outputs()
+    for address in addresses:
+        stage = project.stages[address]
+        for path in sorted(set(stage.declared_deps) or stage.reads()):
+            known = [*makers, *(one.path for one in project.data)]
+            if "://" in path or any(overlap(path, one) for one in known):
+                continue
+            if not (project.root / path).exists():
+                raise PipelineError(
+                    f"stage '{address}' reads {path}, which is neither in git nor in DVC",
+                    remedy=f"Add {path}, or take it out of the stage's `deps`.",
+                )
+
+
+def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str, Any]) -> dict[str, str]:
+    """Return why each stage that is not current is not, by address; producers first.
+
+    `dvc status` in a fresh clone calls everything deleted: that alone says nothing. `dvc repro --dry` does
+    not follow a change downstream: the graph does.
+
+    Parameters
+    ----------
+    addresses
+        The stages to judge, producers first.
+    status
+        As of `dvc status --json`.
+    """
+    makers = project.outputs()
+    stale: dict[str, str] = {}
+    for address in addresses:
+        stage = project.stages[address]
+        reasons = [*_own_reasons(stage, status.get(address)), *_inconsistent(project, stage)]
+        for path in sorted(stage.reads()):
+            reasons += [
+                f"follows stage '{maker}'"
+                for made, maker in makers.items()
+                if maker in stale and maker != address and overlap(path, made)
+            ]
+        if reasons:
+            stale[address] = ", ".join(dict.fromkeys(reasons))
+    return stale
+
+
+def _own_reasons(stage: LockedStage, entries: Any) -> list[str]:
+    reasons = [] if stage.locked else ["not in dvc.lock"]
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, str):
+            reasons.append(entry)
+            continue
+        for kind, changes in entry.items():
+            for path, change in changes.items() if isinstance(changes, dict) else ():
+                if change not in _ABSENT if isinstance(change, str) else True:
+                    word = change if isinstance(change, str) else f"changed: {', '.join(change)}"
+                    reasons.append(f"{path} {word}" if kind else str(path))
+    return reasons
+
+
+def _inconsistent(project: Project, stage: LockedStage) -> list[str]:
+    """Find inputs that dvc.lock records with another checksum than what makes or tracks them has."""
+    made = {out.path: out.checksum for one in project.stages.values() for out in one.outs}
+    made |= {one.path: one.checksum for one in project.data}
+    return [
+        f"{dep.path} modified"
+        for dep in (() if stage.frozen else stage.deps)
+        if dep.checksum and made.get(dep.path, dep.checksum) != dep.checksum
+    ]

@@ -1,0 +1,245 @@
+"""GitHub, and GitHub Enterprise Server, as a forge: comments, job summary, annotations, outputs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from mlops_ci.adapters import github_actions, github_event, sticky
+from mlops_ci.adapters.github_comments import Approvals, PullRequestComments
+from mlops_ci.adapters.http import Client, RefusedError
+from mlops_ci.adapters.ports import Console, PullRequest
+from mlops_ci.core.report import Approval, Report, Source
+from mlops_ci.core.verdict import Outcome
+from mlops_ci.errors import ServiceError
+
+COMMENT_LIMIT = 65_536  # characters; kept in bytes, which are never fewer
+DESCRIPTION_LIMIT = 140
+ANNOTATIONS = 9  # GitHub shows ten of a kind a step; one is left for a failed delivery
+
+
+class GitHubForge:
+    """One workflow run on GitHub.
+
+    Parameters
+    ----------
+    token
+        The job's token or another; empty for a job that reports without one (to its summary).
+    comment
+        When to comment: ``always``; ``changes``, not where nothing differs from the champion;
+        ``failures``, not where the check passes; ``off``. A comment that is there is kept up to date.
+    status_context
+        Name of a commit status to set beside the job's own check, or None for none.
+    env
+        The runner's environment.
+    console
+        For what goes to the log; the runner's by default.
+    now, sleep
+        For tests.
+
+    Raises
+    ------
+    UsageError
+        If the event's payload cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        comment: sticky.CommentMode = "always",
+        status_context: str | None = None,
+        env: Mapping[str, str] = os.environ,
+        console: Console | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._env = env
+        self._token = token
+        self._mode = comment
+        self._status_context = status_context
+        self._console = console if console is not None else github_actions.ActionsConsole()
+        self._time = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._repository = env.get("GITHUB_REPOSITORY", "")
+        api = env.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+        self._graphql = api.removesuffix("/v3") + "/graphql"
+        self._client = Client(
+            api,
+            service="GitHub",
+            headers={
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+                "User-Agent": "mlops-ci",
+            },
+            authorization=("Authorization", f"Bearer {token}") if token else None,
+            sleep=sleep,
+        )
+        event = env.get("GITHUB_EVENT_NAME", "")
+        self._change = github_event.change(event, github_actions.event(env), env)
+        self._source: Source | None = None
+        self._refused = False
+
+    def source(self) -> Source:
+        """Return the run, and the change as the event describes it; the API fills what that leaves open.
+
+        Raises
+        ------
+        ServiceError
+            If the event does not name the head, and GitHub does not tell.
+        """
+        if self._source is None:
+            env = self._env
+            change = github_event.complete(self._change, self._client, self._repository, self._console)
+            server, run = (
+                env.get("GITHUB_SERVER_URL", "https://github.com"),
+                int(env.get("GITHUB_RUN_ID") or 0),
+            )
+            self._source = Source(
+                head=change.head,
+                base=change.base,
+                target=change.target,
+                pull_request=change.number,
+                run_id=run,
+                run_attempt=int(env.get("GITHUB_RUN_ATTEMPT") or 0),
+                run_url=f"{server}/{self._repository}/actions/runs/{run}" if run else "",
+                time=self._time,
+            )
+        return self._source
+
+    def pull_request(self) -> PullRequest | None:
+        """Return the pull request as it is now; None outside one.
+
+        A token that may not read pull requests gives what the event says: then there are no
+        approvals to find, and a held check stays held.
+
+        Raises
+        ------
+        ServiceError
+            If GitHub fails.
+        """
+        number = self.source().pull_request
+        if number is None:
+            return None
+        try:
+            pull = self._client.get(f"/repos/{self._repository}/pulls/{number}")
+        except RefusedError as error:
+            if not self._change.head or error.status not in {401, 403, 404}:
+                raise
+            self._explain_refusal(error, "reading the pull request", "pull-requests: read")
+            now = self._change
+        else:
+            now = github_event.of_pull_request(pull, self._repository)
+        return PullRequest(
+            number=number,
+            author=now.author,
+            head=now.head,
+            base=now.base,
+            target=now.target,
+            from_fork=now.from_fork,
+        )
+
+    def approvals(self, change: PullRequest) -> list[Approval]:
+        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+
+        Raises
+        ------
+        ServiceError
+            If GitHub fails: it is not known then whether someone approved.
+        """
+        try:
+            return Approvals(self._client, self._repository, explain=self._console.info).find(change)
+        except RefusedError as error:
+            if error.status not in {401, 403, 404}:
+                raise
+            self._explain_refusal(error, "reading approvals", "pull-requests: read")
+            return []
+
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the pull request that a check is running, above its last report; return the address."""
+        stamp = sticky.Stamp.of(self.source(), key)
+        compose = sticky.running(text, stamp, COMMENT_LIMIT, create=self._mode == "always")
+        self._set_status(self.source(), "pending", text)
+        return self._deliver_comment(stamp, compose)
+
+    def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
+        """Deliver a report to the job summary, the comment, annotations, and the commit status.
+
+        Nothing here raises: what cannot be delivered one way is in the others, and said.
+        """
+        stamp = sticky.Stamp.of(report.source, key)
+        body = sticky.choose(report, rendered, COMMENT_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, report)
+        url = self._deliver_comment(stamp, lambda present: body if create or present else None)
+        self._annotate(report)
+        full = rendered.get("markdown") or body
+        if github_actions.write_summary(self._env, full, body) not in {0, None}:
+            self._console.warn("the report is longer than the 1 MiB that a job summary holds")
+        state = {0: "success", 1: "failure", 3: "failure"}.get(report.exit_code, "error")
+        self._set_status(report.source, state, report.headline)
+        return url
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Hand values to later steps of the same job."""
+        github_actions.set_outputs(self._env, values)
+
+    def _deliver_comment(self, stamp: sticky.Stamp, compose: sticky.Compose) -> str | None:
+        number = self.source().pull_request
+        if number is None or self._mode == "off" or self._refused:
+            return None
+        if not self._token:
+            self._note("no token: the report is in the job summary, not in a comment")
+            return None
+        board = PullRequestComments(self._client, self._repository, number, graphql_url=self._graphql)
+        try:
+            note = sticky.upsert(board, stamp, compose)
+        except RefusedError as error:
+            self._refused = error.status in {401, 403, 404}
+            self._explain_refusal(error, "commenting on the pull request", "pull-requests: write")
+            return None
+        except ServiceError as error:
+            self._note(f"the comment could not be written, the report is in the job summary: {error}")
+            return None
+        return note.url if note else None
+
+    def _explain_refusal(self, error: RefusedError, doing: str, missing: str) -> None:
+        """Say which permission is missing, and the YAML that mends it."""
+        if error.status not in {401, 403, 404} or "locked" in error.message.lower():
+            self._note(f"{doing} was refused: {error}")
+            return
+        remedy = github_event.remedy(missing, self._change, self._env.get("GITHUB_ACTOR", ""))
+        self._note(f"{doing} was refused: {error.status} {error.message}\n\n{remedy}")
+
+    def _note(self, text: str) -> None:
+        """Say in the log and the summary why something was not delivered."""
+        self._console.warn(text, title="mlops-ci")
+        github_actions.write_summary(self._env, f"> [!NOTE]\n> {text}".replace("\n", "\n> "))
+
+    def _annotate(self, report: Report) -> None:
+        title = f"mlops-ci: {report.model}" if report.model else "mlops-ci"
+        bad = {Outcome.WORSE, Outcome.ERROR}
+        said = [finding.message for finding in report.findings if finding.gated and finding.outcome in bad]
+        for text in [report.headline, *said][:ANNOTATIONS] if report.exit_code else []:
+            self._console.error(text, title=title)
+        for notice in [notice for notice in report.notices if notice.level != "note"][:ANNOTATIONS]:
+            self._console.warn(notice.text, title=title)
+
+    def _set_status(self, source: Source, state: str, description: str) -> None:
+        if self._status_context is None or not self._token or not source.head:
+            return
+        text = " ".join(description.split())
+        body = {
+            "state": state,
+            "context": self._status_context,
+            "description": text if len(text) <= DESCRIPTION_LIMIT else text[: DESCRIPTION_LIMIT - 1] + "…",
+            **({"target_url": source.run_url} if source.run_url else {}),
+        }
+        path = f"/repos/{self._repository}/statuses/{source.head}"
+        try:
+            # The latest status of a context wins, so sending one twice does no harm.
+            self._client.send("POST", path, body, repeatable=True)
+        except RefusedError as error:
+            self._explain_refusal(error, "setting the commit status", "statuses: write")
+        except ServiceError as error:
+            self._note(f"the commit status could not be set: {error}")

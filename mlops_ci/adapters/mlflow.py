@@ -1,0 +1,295 @@
+"""The registry port on MLflow: champions, candidates' runs, versions and aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mlops_ci.adapters import mlflow_candidates, mlflow_runs, mlflow_versions
+from mlops_ci.adapters.mlflow_client import Connection
+from mlops_ci.adapters.mlflow_errors import INVALID, MISSING, or_none
+from mlops_ci.adapters.ports import CandidateRecord, Champion
+from mlops_ci.core import tags as tag
+from mlops_ci.core.report import ModelRef
+from mlops_ci.errors import EvidenceError
+
+
+class MlflowRegistry:
+    """An MLflow tracking server or database, and its model registry (implements `ports.Registry`).
+
+    Parameters
+    ----------
+    tracking_uri, registry_uri
+        Addresses; None takes MLflow's own settings from the environment, else ``mlflow.db`` in `root`,
+        which is what MLflow itself does on a laptop.
+    root
+        Folder that relative database paths are taken from: the repository's root.
+    experiment
+        Experiment of runs that are made here; None names it ``mlops-ci/<model>``.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        registry_uri: str | None = None,
+        *,
+        root: Path | None = None,
+        experiment: str | None = None,
+    ) -> None:
+        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute())
+        self._experiment = experiment
+
+    def champion(self, model: str, alias: str) -> Champion | None:
+        """Return the version that an alias names, or None where the model or the alias never was.
+
+        Raises
+        ------
+        ServiceError
+            If MLflow does not answer, denies access, or fails.
+        EvidenceError
+            If the alias is gone with the version it named, or the version's run is deleted.
+        """
+        if self._connection.absent:
+            return None
+        with self._connection.calls(f"read the champion of '{model}'") as client:
+            version = mlflow_versions.aliased(client, model, alias)
+            return None if version is None else self._described(client, version)
+
+    def version(self, model: str, version: str) -> Champion | None:
+        """Return one version, or None where it does not exist (any more)."""
+        if self._connection.absent:
+            return None
+        with self._connection.calls(f"read version {version} of '{model}'") as client:
+            found = or_none(lambda: client.get_model_version(model, version), MISSING, INVALID)
+            return None if found is None else self._described(client, found)
+
+    def history(self, model: str, limit: int = 20) -> list[Champion]:
+        """Return the newest versions, newest first; those whose run is gone come without metrics."""
+        if self._connection.absent:
+            return []
+        with self._connection.calls(f"read the versions of '{model}'") as client:
+            found = mlflow_versions.newest(client, model, limit)
+            return [self._described(client, version, strict=False) for version in found]
+
+    def download(self, run_id: str, artifact: str, into: Path) -> Path:
+        """Fetch one artifact (a file or a folder) of a run into a folder; return where it is.
+
+        Raises
+        ------
+        EvidenceError
+            If the run or the artifact is not there (any more).
+        """
+        into.mkdir(parents=True, exist_ok=True)
+        with self._connection.calls(f"download '{artifact}' of run {run_id}") as client:
+            run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
+            if run is None or not mlflow_runs.exists(client, run_id, artifact):
+                raise EvidenceError(
+                    f"'{artifact}' of run {run_id} is not in MLflow any more",
+                    remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
+                    "an evaluation anew.",
+                )
+            fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
+        # `mlflow.pyfunc.load_model("models:/...")` leaves this file in the very store if that is a local
+        # folder; it is no part of the model, and would change its digest.
+        if (fetched / "MLmodel").is_file():
+            (fetched / "registered_model_meta").unlink(missing_ok=True)
+        return fetched
+
+    def record(self, candidate: CandidateRecord) -> ModelRef:
+        """Write the candidate's run, whole or not marked as complete; return its reference.
+
+        An identical candidate that was recorded before gives its run again. The user's own run
+        (`candidate.run_id`) is adopted unless it already stands for something else.
+
+        Raises
+        ------
+        EvidenceError
+            If a metric is not finite, a file is missing, or the user's run does not exist.
+        ServiceError
+            If MLflow does not answer, denies access, or fails.
+        """
+        mlflow_runs.checked_metrics(candidate.metrics)
+        mlflow_runs.layout(candidate.artifacts, adopted=False)
+        with self._connection.calls(f"record the candidate of '{candidate.model}'") as client:
+            run = mlflow_candidates.same_candidate(client, candidate)
+            if run is not None:
+                mlflow_runs.accumulate(client, run, candidate)
+            else:
+                run_id = self._written(client, candidate)
+                run = client.get_run(run_id)
+            return self._reference(run)
+
+    def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
+        """Return complete candidate runs that carry all these tags, newest first.
+
+        The tags are a hint: recompute the digests of what is downloaded before it is relied on.
+        """
+        if self._connection.absent:
+            return []
+        with self._connection.calls(f"search candidates of '{model}'") as client:
+            found = mlflow_candidates.matching(client, {**tags, tag.MODEL: model})
+            return [self._reference(run) for run in found]
+
+    def holdout_uses(self, model: str, holdout_digest: str, *, excluding: str | None = None) -> int:
+        """Return how many different candidates were judged on this holdout.
+
+        Parameters
+        ----------
+        excluding
+            Evaluation digest that does not count: the candidate at hand, which may be there already.
+        """
+        if self._connection.absent:
+            return 0
+        wanted = {tag.MODEL: model, tag.HOLDOUT_DIGEST: holdout_digest}
+        with self._connection.calls(f"count the uses of the holdout of '{model}'") as client:
+            found = mlflow_candidates.matching(client, wanted)
+            digests = {run.data.tags.get(tag.EVALUATION_DIGEST) for run in found}
+        return len(digests - {None, excluding})
+
+    def create_version(self, model: str, ref: ModelRef, tags: Mapping[str, str]) -> ModelRef:
+        """Register the run's model as a new version, with the run's lineage tags and these.
+
+        A run whose very bytes are a version of this model already gives that version again.
+
+        Raises
+        ------
+        EvidenceError
+            If the run is gone, incomplete, or holds no model.
+        """
+        with self._connection.calls(f"register a version of '{model}'") as client:
+            run = self._run(client, ref.run_id, f"the candidate of '{model}'")
+            if run.data.tags.get(tag.COMPLETE) != "true" or tag.MODEL_PATH not in run.data.tags:
+                raise EvidenceError(
+                    f"run {ref.run_id} is not a complete candidate with a model",
+                    remedy="Run the check again: it records the candidate.",
+                )
+            lineage = {name: value for name, value in run.data.tags.items() if name.startswith(tag.PREFIX)}
+            version = mlflow_versions.create(client, model, run, {**lineage, **tags})
+            return self._described(client, client.get_model_version(model, str(version.version))).ref
+
+    def attach(
+        self,
+        model: str,
+        version: str,
+        artifacts: Mapping[str, Path],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep artifacts and metrics with a version that exists already, and tag the version.
+
+        They go into the version's run; one that was registered without a run gets one that is made
+        here and named by its tags.
+
+        Raises
+        ------
+        EvidenceError
+            If the version does not exist, or its run is deleted.
+        """
+        placed = mlflow_runs.layout(artifacts, adopted=False)
+        with self._connection.calls(f"attach evidence to version {version} of '{model}'") as client:
+            found = mlflow_versions.existing(client, model, version)
+            run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
+            if run_id:
+                self._run(client, run_id, f"version {version} of '{model}'")
+            else:
+                run_id = self._made(client, model, f"{model} v{version}")
+            for target, local in placed.items():
+                mlflow_runs.upload(client, run_id, local, target)
+            for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
+                client.log_metric(run_id, name, value)
+            mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Point an alias at a version, and read it back."""
+        with self._connection.calls(f"set the alias '{alias}' of '{model}'") as client:
+            mlflow_versions.point(client, model, alias, str(version))
+
+    def _written(self, client: Any, candidate: CandidateRecord) -> str:
+        run = mlflow_candidates.adoptable(client, candidate) if candidate.run_id else None
+        if run is not None:
+            mlflow_candidates.mark(client, client.get_experiment(run.info.experiment_id))
+            mlflow_runs.write(client, run.info.run_id, candidate, adopted=True)
+            return str(run.info.run_id)
+        link = {tag.ADOPTED_RUN: candidate.run_id} if candidate.run_id else {}
+        run_id = self._made(client, candidate.model, candidate.name, link)
+        try:
+            mlflow_runs.write(client, run_id, candidate, adopted=False)
+        except BaseException:
+            # Best effort: what counts is that the run lacks the tag of a complete one.
+            or_none(lambda: client.set_terminated(run_id, "FAILED"))
+            raise
+        return run_id
+
+    def _made(self, client: Any, model: str, name: str, tags: Mapping[str, str] | None = None) -> str:
+        experiment = self._experiment or f"mlops-ci/{model}"
+        where = mlflow_candidates.experiment_for(client, experiment, self._connection.folder)
+        return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
+
+    def _run(self, client: Any, run_id: str | None, whose: str) -> Any:
+        run = or_none(lambda: client.get_run(run_id), MISSING, INVALID) if run_id else None
+        if run is None:
+            raise EvidenceError(
+                f"run {run_id} of {whose} is not in MLflow any more",
+                remedy="Point the alias at a version that still has its run, or use `mlops-ci adopt`.",
+            )
+        if run.info.lifecycle_stage == "deleted":
+            raise EvidenceError(
+                f"run {run_id} of {whose} is deleted",
+                remedy=f"Restore it: `mlflow runs restore --run-id {run_id}`.",
+            )
+        return run
+
+    def _described(self, client: Any, version: Any, *, strict: bool = True) -> Champion:
+        """Return a version with what its run knows; one without a run has its own tags only."""
+        run = None
+        if version.run_id:
+            try:
+                run = self._run(client, version.run_id, f"version {version.version} of '{version.name}'")
+            except EvidenceError:
+                if strict:
+                    raise
+        if strict and version.status != "READY":
+            raise EvidenceError(
+                f"version {version.version} of '{version.name}' is {version.status}",
+                remedy="Wait until MLflow has registered it, or choose another version.",
+            )
+        tags = {**(run.data.tags if run else {}), **version.tags}
+        return Champion(
+            ref=ModelRef(
+                version=str(version.version),
+                run_id=version.run_id or None,
+                digest=tags.get(tag.MODEL_DIGEST),
+                url=self._page("models", version.name, "versions", version.version),
+                commit=_first(tags.get(tag.GIT_COMMIT)),
+            ),
+            tags=tags,
+            metrics=dict(run.data.metrics) if run else {},
+            evaluation=tags.get(tag.EVALUATION_PATH),
+            evaluation_run=tags.get(tag.EVALUATION_RUN) or version.run_id or None,
+            created=_utc(version.creation_timestamp),
+        )
+
+    def _reference(self, run: Any) -> ModelRef:
+        return ModelRef(
+            run_id=run.info.run_id,
+            digest=run.data.tags.get(tag.MODEL_DIGEST),
+            url=self._page("experiments", run.info.experiment_id, "runs", run.info.run_id),
+            commit=_first(run.data.tags.get(tag.GIT_COMMIT)),
+        )
+
+    def _page(self, *path: Any) -> str | None:
+        site = self._connection.website
+        return site and f"{site}/#/" + "/".join(quote(str(part), safe="") for part in path)
+
+
+def _first(words: str | None) -> str | None:
+    return next(iter((words or "").split()), None)
+
+
+def _utc(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(int(milliseconds) // 1000, UTC).isoformat()

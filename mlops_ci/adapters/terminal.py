@@ -1,0 +1,131 @@
+"""A terminal in place of a forge: progress and the report as text, for a laptop or any other CI."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TextIO
+
+from mlops_ci.adapters.ports import Console, PullRequest, Repository
+from mlops_ci.core.report import Approval, Report, Source
+
+BOLD, YELLOW, RED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
+# CSI and OSC sequences, then any other control character but tab.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+class TerminalConsole:
+    """Progress on stderr; bold titles on a terminal, plain text in a pipe or with NO_COLOR."""
+
+    def __init__(self, stream: TextIO | None = None, *, env: Mapping[str, str] = os.environ) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._colour = self._stream.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
+        self._depth = 0
+
+    def info(self, text: str) -> None:
+        """Say one line, or some."""
+        self._say(text)
+
+    def warn(self, text: str, *, title: str = "") -> None:
+        """Say something that must be seen."""
+        self._say(f"warning: {title}: {text}" if title else f"warning: {text}", YELLOW)
+
+    def error(self, text: str, *, title: str = "") -> None:
+        """Say why the check fails."""
+        self._say(f"error: {title}: {text}" if title else f"error: {text}", RED)
+
+    def mask(self, value: str) -> None:
+        """Hide nothing: a terminal is the user's own."""
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Indent what is said inside under a title."""
+        self._say(title, BOLD)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def untrusted(self, line: str) -> None:
+        """Pass on foreign output without what could drive the terminal."""
+        # A progress bar rewrites its line; keep its last state.
+        self._say(line.rstrip("\r\n").rsplit("\r", 1)[-1])
+
+    def _say(self, text: str, colour: str = "") -> None:
+        for line in text.split("\n"):
+            clean = "  " * self._depth + _CONTROL.sub("", line)
+            self._stream.write(f"{colour}{clean}{RESET}\n" if colour and self._colour else f"{clean}\n")
+        self._stream.flush()
+
+
+class TerminalForge:
+    """Reports go to stdout; there is no pull request, and so no approval.
+
+    Parameters
+    ----------
+    repository
+        The git repository that the change is in.
+    target
+        Name of the target branch, or None for the repository's default.
+    console
+        For what goes beside the report.
+    stream
+        For the report; stdout by default.
+    now
+        For tests.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        target: str | None = None,
+        console: Console | None = None,
+        stream: TextIO | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._repository = repository
+        self._console = console if console is not None else TerminalConsole()
+        self._stream = stream if stream is not None else sys.stdout
+        self._time = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._target = target
+
+    def source(self) -> Source:
+        """Return HEAD and the tip of the target branch."""
+        target, base = self._repository.target_tip(self._target) or (self._target or "", "")
+        return Source(head=self._repository.head(), base=base, target=target, time=self._time)
+
+    def pull_request(self) -> PullRequest | None:
+        """Return None: a terminal knows of none."""
+        return None
+
+    def approvals(self, change: PullRequest) -> list[Approval]:
+        """Return none: nobody can approve here."""
+        return []
+
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say that the check has begun."""
+        self._console.info(_plain(text))
+        return None
+
+    def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
+        """Print the report."""
+        text = rendered.get("text") or rendered.get("markdown") or report.headline
+        self._stream.write("\n".join(_CONTROL.sub("", line) for line in text.split("\n")).rstrip("\n") + "\n")
+        self._stream.flush()
+        return None
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Do nothing: there is no later step."""
+
+
+def _plain(markdown: str) -> str:
+    """Drop Markdown's emphasis from one of our own sentences."""
+    return re.sub(r"[*_`]{1,2}([^*_`\n]+)[*_`]{1,2}", r"\1", markdown)

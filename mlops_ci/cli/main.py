@@ -1,0 +1,76 @@
+"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from mlops_ci import __version__
+from mlops_ci.errors import MlopsCiError
+
+# verb -> module of its click command, and its line in `--help`: no verb imports what another needs
+VERBS: dict[str, tuple[str, str]] = {
+    "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
+    "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
+    "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "report": ("reports", "Render a JSON report again, in any format."),
+    "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs, in the order of a day's work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"mlops_ci.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them, so that `--help` stays fast."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mlops-ci")
+def cli() -> None:
+    r"""Stop a pull request from making the model in production worse.
+
+    \b
+    Try it:            mlops-ci demo
+    On this branch:    mlops-ci check
+    In a workflow:     see the README
+
+    Exit codes: 0 pass, 1 worse, 2 wrong usage or settings, 3 held for approval, 4 a service failed
+    (try again), 5 no evidence that can be trusted.
+    """
+
+
+def main() -> None:
+    """Run the command line; every expected failure ends in one message and its exit code."""
+    try:
+        code = cli.main(standalone_mode=False, windows_expand_args=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except MlopsCiError as error:
+        click.echo(f"mlops-ci: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # the reader of our output has gone; say nothing more, also not while Python shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

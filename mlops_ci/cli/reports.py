@@ -1,0 +1,26 @@
+"""Verbs on reports: `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlops_ci.adapters.report_files import read_reports
+from mlops_ci.cli.delivery import show
+from mlops_ci.cli.options import output_options
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@output_options
+def report(path: Path, **options: Any) -> int:
+    r"""Render a JSON report again, in any format.
+
+    \b
+    As a page:       mlops-ci report report.json --output report.html
+    As a comment:    mlops-ci report report.json --format markdown
+    """
+    show(read_reports(path), options, {})
+    return 0

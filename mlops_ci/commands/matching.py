@@ -1,0 +1,189 @@
+"""Bringing champion and candidate onto the same holdout rows, or saying why that cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlops_ci.adapters.ports import Champion, Columns, Registry
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core import tags
+from mlops_ci.core.evidence import Evaluation, canonical, holdout_digest
+from mlops_ci.core.report import Notice
+from mlops_ci.errors import EvidenceError, HoldoutError
+from mlops_ci.settings import EvaluationSettings, Settings
+
+ENOUGH = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Two evaluations of the same rows; `champion` is None where it has none."""
+
+    champion: Evaluation | None
+    candidate: Evaluation
+    how: str = "all rows"
+    notices: list[Notice] = field(default_factory=list)
+    approvals: list[str] = field(default_factory=list)
+
+
+def columns_of(settings: Settings) -> Columns:
+    """Return what the columns of the predictions file mean; those that someone wrote down are required."""
+    evaluation = settings.evaluation
+    further = [item if isinstance(item, str) else item.column for item in evaluation.slices]
+    for metric in settings.metrics.values():
+        further += [metric.column] if metric.column else []
+        further += metric.slices if isinstance(metric.slices, list) else []
+    return Columns(
+        id=evaluation.id,
+        target=evaluation.target,
+        prediction=evaluation.prediction,
+        score=evaluation.score,
+        group=evaluation.group,
+        weight=evaluation.weight,
+        further=tuple(dict.fromkeys(further)),
+        required=frozenset(further) | _written(evaluation),
+    )
+
+
+def _written(evaluation: EvaluationSettings) -> frozenset[str]:
+    names: list[str] = []
+    for key in ("target", "prediction", "score", "group", "weight"):
+        value = getattr(evaluation, key)
+        if key in evaluation.model_fields_set and value:
+            names += [value] if isinstance(value, str) else value
+    return frozenset(names)
+
+
+def match(
+    settings: Settings, tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
+) -> Matched:
+    """Find the champion's evaluation on the candidate's rows.
+
+    In this order: its own evaluation where the holdout is the same; a kept or new rescoring of the
+    champion on the changed holdout; the rows both have, where they are at least half of each.
+
+    Raises
+    ------
+    HoldoutError
+        If too few rows are common.
+    """
+    own = _load(tools, registry, champion, champion.evaluation)
+    if own is None:
+        text = (
+            f"The champion (version {champion.ref.version}) has no predictions in the registry, so only"
+            " logged scalars can be compared. Take them in with `mlops-ci adopt --predictions FILE`."
+        )
+        return Matched(
+            champion=None, candidate=candidate, how="none", notices=[Notice(text=text, level="warning")]
+        )
+    digest = holdout_digest(candidate)
+    if holdout_digest(own) == digest:
+        return Matched(champion=own, candidate=candidate)
+    kept = _load(
+        tools, registry, champion, rescored_path(digest) if champion.ref.run_id else None, optional=True
+    )
+    if kept is None and settings.evaluation.score_command and tools.shell:
+        kept = _rescored_now(settings, tools, registry, champion, digest)
+    if kept is not None and holdout_digest(kept) == digest:
+        text = f"The holdout changed; the champion was scored again on its {len(candidate):,} rows."
+        return Matched(champion=kept, candidate=candidate, how="rescored", notices=[Notice(text=text)])
+    return _common(own, candidate)
+
+
+def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
+    _, mine, theirs = np.intersect1d(candidate.id, champion.id, assume_unique=True, return_indices=True)
+    ours, others = candidate.take(mine), champion.take(theirs)
+    if ours.target is not None and others.target is not None:
+        same = canonical(ours.target) == canonical(others.target)
+        relabelled = int((~same).sum())
+        ours, others = ours.take(same), others.take(same)
+    else:
+        relabelled = 0
+    share = min(len(ours) / len(candidate), len(ours) / len(champion))
+    what = (
+        f"{len(candidate) - len(mine):,} rows are new, {len(champion) - len(theirs):,} are gone,"
+        f" {relabelled:,} have another label"
+    )
+    if share < ENOUGH:
+        raise HoldoutError(
+            f"the holdout changed: {what}; {len(ours):,} rows in common are too few to compare on",
+            remedy="set `evaluation.score_command`, run `mlops-ci adopt --rescore` on the target branch,"
+            " or bring the holdout back",
+        )
+    text = f"This change alters the holdout: {what}. Compared on the {len(ours):,} rows that both have."
+    return Matched(
+        champion=others,
+        candidate=ours,
+        how="common rows",
+        notices=[Notice(text=text, level="danger")],
+        approvals=["the holdout changed, and only the common rows were compared"],
+    )
+
+
+def rescored_path(digest: str) -> str:
+    """Return where a champion's evaluation on another holdout is kept with its run."""
+    return f"evaluation/{digest}.parquet"
+
+
+def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Champion) -> Evaluation:
+    """Score a champion on the present holdout with the user's own command.
+
+    Raises
+    ------
+    HoldoutError
+        If the command is not set, fails, or writes no predictions.
+    """
+    command, run_id = settings.evaluation.score_command, champion.ref.run_id
+    if tools.shell is None or command is None or run_id is None:
+        raise HoldoutError(
+            "the champion cannot be scored here",
+            remedy="set `evaluation.score_command`; a version without a run takes `--predictions`",
+        )
+    artifact = champion.tags.get(tags.MODEL_PATH, tags.MODEL_ARTIFACT)
+    model = registry.download(run_id, artifact, tools.scratch / "champion-model")
+    output = tools.scratch / "champion-predictions.parquet"
+    holdout = tools.root / (settings.evaluation.holdout or settings.evaluation.predictions or "")
+    with tools.console.group(f"Scoring champion version {champion.ref.version}"):
+        tools.shell(
+            command,
+            {"MLOPS_CI_MODEL": str(model), "MLOPS_CI_HOLDOUT": str(holdout), "MLOPS_CI_OUTPUT": str(output)},
+        )
+    if not output.exists():
+        raise HoldoutError(
+            "`evaluation.score_command` ended well but wrote nothing to MLOPS_CI_OUTPUT",
+            remedy="let it write a predictions file with the columns of `evaluation` to that path",
+        )
+    labels = tools.root / settings.evaluation.holdout if settings.evaluation.holdout else None
+    return tools.evaluations.read(output, columns_of(settings), labels)
+
+
+def _rescored_now(
+    settings: Settings, tools: Tools, registry: Registry, champion: Champion, digest: str
+) -> Evaluation:
+    """Score the champion on the changed holdout, and keep the result for the next check."""
+    scored = rescored(settings, tools, registry, champion)
+    if holdout_digest(scored) != digest:
+        raise HoldoutError(
+            "`evaluation.score_command` wrote other rows or labels than the candidate's holdout has",
+            remedy="let it score exactly the rows of MLOPS_CI_HOLDOUT",
+        )
+    kept = tools.scratch / "rescored.parquet"
+    tools.evaluations.save(scored, kept)
+    registry.attach(settings.registry.model, champion.ref.version or "", {rescored_path(digest): kept}, {})
+    return scored
+
+
+def _load(
+    tools: Tools, registry: Registry, champion: Champion, artifact: str | None, *, optional: bool = False
+) -> Evaluation | None:
+    if artifact is None or champion.evaluation_run is None:
+        return None
+    try:
+        path = registry.download(champion.evaluation_run, artifact, tools.scratch / "champion")
+    except EvidenceError:
+        if optional:
+            return None
+        raise
+    return tools.evaluations.load(path)

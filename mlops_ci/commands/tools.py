@@ -1,0 +1,41 @@
+"""What commands work with: the ports of one run, handed in by the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_ci.adapters.ports import Console, Evaluations, Files, Forge, Frames, Pipeline, Registry, Repository
+
+# Runs a trusted command line in the user's environment with these variables added.
+Shell = Callable[[str, Mapping[str, str]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The outside of one model's run.
+
+    Attributes
+    ----------
+    root
+        Folder of mlops-ci.yaml, which its paths are relative to.
+    scratch
+        A folder of our own that is removed afterwards.
+    registry, pipeline
+        Made when first asked for: importing MLflow costs a second that not every path needs.
+    shell
+        None where no code of the change may run: a job that holds tokens.
+    """
+
+    root: Path
+    scratch: Path
+    repository: Repository
+    forge: Forge
+    console: Console
+    frames: Frames
+    files: Files
+    evaluations: Evaluations
+    registry: Callable[[], Registry]
+    pipeline: Callable[[], Pipeline]
+    shell: Shell | None = None

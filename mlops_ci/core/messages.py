@@ -1,0 +1,115 @@
+"""Findings in plain sentences, for someone without statistics."""
+
+from __future__ import annotations
+
+import math
+
+from mlops_ci.core.verdict import Finding, Outcome
+
+
+def number(value: float, margin: float | None = None) -> str:
+    """Write a value with as many decimals as its margin deserves, and at least three for shares."""
+    size = abs(margin) if margin else abs(value)
+    if not math.isfinite(value):
+        return str(value)
+    decimals = 3 if size == 0 else max(0, min(8, 1 - math.floor(math.log10(size))))
+    if abs(value) < 10:
+        decimals = max(decimals, 3)
+    return f"{value:.{decimals}f}"
+
+
+def place(finding: Finding) -> str:
+    """Name the metric, and the slice where it is one."""
+    return finding.metric if finding.slice is None else f"{finding.metric} on {finding.slice}"
+
+
+def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "", remark: str = "") -> str:
+    """Return the one plain sentence of a finding.
+
+    Parameters
+    ----------
+    finding
+        With its numbers and its outcome.
+    confidence
+        Of the two-sided interval that the two one-sided bounds make.
+    doubt
+        Why the evidence is too thin for a proof, or empty.
+    remark
+        A further clause, or empty.
+    """
+    if finding.champion is None or finding.candidate is None or finding.difference is None:
+        return f"{place(finding)} could not be compared{': ' + doubt if doubt else ''}."
+    text = _body(finding, confidence, doubt)
+    return f"{text[:-1]}; {remark}." if remark else text
+
+
+def _body(finding: Finding, confidence: float, doubt: str) -> str:
+    name, margin = place(finding), finding.tolerance
+    size = number(abs(finding.difference or 0.0), margin)
+    accepted = f"the {number(margin, margin)} this team accepts"
+    span = _span(finding, confidence)
+    move = _move(finding)
+    if finding.outcome is Outcome.BETTER:
+        return f"{name} {move}: better by {size}{span}."
+    if finding.outcome is Outcome.NON_INFERIOR:
+        proven = finding.interval is not None and finding.interval[1] < 0
+        start = "measurably worse, but within" if proven else "no worse than"
+        return f"{name} {move}: {start} {accepted}{span}."
+    if finding.outcome is Outcome.WORSE:
+        return f"{name} {move}: a loss of {size}{span}, more than {accepted}."
+    if finding.outcome is Outcome.UNCHANGED:
+        return f"{name} is {number(finding.candidate or 0.0, margin)} for both: the same model answers."
+    if finding.outcome is Outcome.ERROR:
+        return f"{name} could not be compared{': ' + doubt if doubt else ''}."
+    return _open(finding, accepted, span, doubt)
+
+
+def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
+    """Say why it is not settled, and what would settle it."""
+    difference, margin = finding.difference or 0.0, finding.tolerance
+    size = number(abs(difference), margin)
+    side = "inside" if difference >= -margin else "outside"
+    looks = (
+        f"{place(finding)} looks {size} {'better' if difference > 0 else 'worse'}{span}, {side} {accepted}"
+        if difference
+        else f"{place(finding)} looks the same{span}"
+    )
+    if finding.interval is not None and finding.interval[1] < 0:
+        looks += ", a proven loss whose size is not settled"
+    if finding.interval is None:
+        why = doubt or "two bare numbers cannot be told from chance"
+    elif doubt:
+        why = doubt
+    elif finding.adjusted_pvalue is not None and finding.interval[1] < -margin:
+        why = "this could be chance, given how many metrics were looked at"
+    else:
+        why = f"{finding.n:,} rows cannot tell"
+    needed = f"; about {finding.rows_needed:,} rows would settle it" if finding.rows_needed else ""
+    return f"{looks}, but {why}{needed}."
+
+
+def _move(finding: Finding) -> str:
+    margin, champion, candidate = finding.tolerance, finding.champion or 0.0, finding.candidate or 0.0
+    before, after = number(champion, margin), number(candidate, margin)
+    if before == after:
+        return f"stays at {after}"
+    return f"{'rises' if candidate > champion else 'falls'} from {before} to {after}"
+
+
+def _span(finding: Finding, confidence: float) -> str:
+    """Write the interval of the change in the sense of the sentence: of a loss for a loss."""
+    if finding.interval is None:
+        return ""
+    low, high = finding.interval
+    margin = finding.tolerance
+    if finding.outcome is Outcome.WORSE:
+        low, high = -high, -low
+    sign = "" if finding.outcome is Outcome.WORSE else "+"
+    ends = [f"{float(number(end, margin)):{sign}.{_decimals(end, margin)}f}" for end in (low, high)]
+    label = f"{100 * confidence:.4g}% interval"
+    return f" ({label} {ends[0]} to {ends[1]})".replace("-", "−").replace("+0.000 ", "0.000 ")
+
+
+def _decimals(value: float, margin: float) -> int:
+    text = number(value, margin)
+    return len(text.partition(".")[2])

@@ -1,0 +1,58 @@
+"""What a candidate's run and a model's versions carry in the registry: search hints, never proof."""
+
+from __future__ import annotations
+
+PREFIX = "mlops_ci."
+
+SCHEMA = "mlops_ci.schema"
+"""Version of this vocabulary."""
+COMPLETE = "mlops_ci.complete"
+"""``true`` once everything is written: a run without it was cut short and is never used."""
+CANDIDATES = "mlops_ci.candidates"
+"""Of an experiment: ``true`` where it holds candidate runs."""
+MODEL = "mlops_ci.model"
+"""Registered name that the candidate would be promoted under."""
+ADOPTED_RUN = "mlops_ci.adopted_run"
+"""The user's own run of the same training, where the candidate's run is another one."""
+
+PIPELINE_VERSION = "mlops_ci.pipeline_version"
+MODEL_DIGEST = "mlops_ci.model_digest"
+EVALUATION_DIGEST = "mlops_ci.evaluation_digest"
+HOLDOUT_DIGEST = "mlops_ci.holdout_digest"
+DVC_LOCK_DIGEST = "mlops_ci.dvc_lock_digest"
+
+GIT_COMMIT = "mlops_ci.git_commit"
+"""Commits that gave exactly this candidate, oldest first, separated by spaces."""
+PULL_REQUEST = "mlops_ci.pull_request"
+"""Pull requests that gave exactly this candidate, oldest first, separated by spaces."""
+
+MODEL_PATH = "mlops_ci.model_path"
+"""Artifact path of the model: a folder in MLflow's format, or the bare file."""
+LOADABLE = "mlops_ci.loadable"
+"""``true`` if MLflow can load the model, ``false`` for a bare file."""
+EVALUATION_PATH = "mlops_ci.evaluation_path"
+"""Artifact path of the per-row predictions."""
+EVALUATION_RUN = "mlops_ci.evaluation_run"
+"""Of a version: the run that holds its evaluation, where that is not the version's own."""
+VERDICT = "mlops_ci.verdict"
+"""What the check that recorded the candidate decided."""
+TOOL_VERSION = "mlops_ci.tool_version"
+
+IDENTITY = (MODEL, PIPELINE_VERSION, MODEL_DIGEST, EVALUATION_DIGEST, HOLDOUT_DIGEST)
+"""Two candidates that agree on these are one and the same."""
+ACCUMULATED = (GIT_COMMIT, PULL_REQUEST)
+"""Tags whose values add up when an identical candidate comes again."""
+
+MODEL_ARTIFACT = "model"
+EVALUATION_ARTIFACT = "evaluation/predictions.parquet"
+DVC_LOCK_ARTIFACT = "evidence/dvc.lock"
+MANIFEST_ARTIFACT = "evidence/manifest.json"
+
+
+def alias(name: str) -> str:
+    """Return the registered model's tag that keeps which version an alias was last pointed at.
+
+    A registry drops an alias silently with the version it names; without this trace a deleted
+    champion would look like a model that never had one.
+    """
+    return f"{PREFIX}alias.{name}"

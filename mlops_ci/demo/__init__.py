@@ -1,0 +1,1 @@
+"""The demonstration: a real, small repository that the gate guards."""

@@ -1,0 +1,37 @@
+"""Settings: mlops-ci.yaml as typed values, checked whole, and merged along the trust boundary."""
+
+from mlops_ci.settings.load import load, policy_from_mapping, read_settings
+from mlops_ci.settings.model import (
+    CandidateSettings,
+    DriftSettings,
+    EvaluationSettings,
+    GateSettings,
+    MetricSettings,
+    PipelineSettings,
+    PrivacySettings,
+    PromotionSettings,
+    RegistrySettings,
+    Settings,
+    json_schema,
+)
+from mlops_ci.settings.policy import policy_of
+from mlops_ci.settings.trust import trusted
+
+__all__ = [
+    "CandidateSettings",
+    "DriftSettings",
+    "EvaluationSettings",
+    "GateSettings",
+    "MetricSettings",
+    "PipelineSettings",
+    "PrivacySettings",
+    "PromotionSettings",
+    "RegistrySettings",
+    "Settings",
+    "json_schema",
+    "load",
+    "policy_from_mapping",
+    "policy_of",
+    "read_settings",
+    "trusted",
+]

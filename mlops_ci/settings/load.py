@@ -1,0 +1,204 @@
+"""Reading mlops-ci.yaml: all problems at once, each with its key and, for a typo, a suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mlops_ci.core.policy import Policy
+from mlops_ci.errors import SettingsError
+from mlops_ci.settings.model import (
+    EvaluationSettings,
+    GateSettings,
+    MetricSettings,
+    Settings,
+)
+from mlops_ci.settings.policy import metric_problems, to_policy
+
+REMEDY = "mend these keys; the settings page of the documentation lists them all"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without object tags that refuses a key given twice (PyYAML would keep the last, in silence)."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if not isinstance(key, (str, int, float, bool, type(None))):
+            raise yaml.constructor.ConstructorError(
+                None, None, "keys must be plain text", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' occurs twice", key_node.start_mark
+            )
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return {
+        loader.construct_object(key, deep=True): loader.construct_object(value, deep=True)
+        for key, value in node.value
+    }
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load(path: Path) -> list[Settings]:
+    """Read a settings file, one entry a model.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, is not YAML, or has any problem: all are listed.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise SettingsError(
+            str(path), ["there is no such file"], remedy="write one with `mlops-ci init`"
+        ) from None
+    except OSError as error:
+        raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    return read_settings(text, str(path))
+
+
+def read_settings(text: bytes, source: str) -> list[Settings]:
+    """Read settings from the bytes of a file; `source` names it in messages."""
+    raw = _parse(text, source)
+    blocks = raw.get("models") if set(raw) == {"models"} else [raw]
+    if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
+        raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+    problems: list[str] = []
+    models: list[Settings] = []
+    for index, block in enumerate(blocks):
+        prefix = f"models[{index}]." if len(blocks) > 1 else ""
+        found: list[str] = []
+        try:
+            models.append(Settings.model_validate(block))
+        except ValidationError as error:
+            found += [line for line in explain(error, Settings) if not line.startswith("metrics.")]
+        found += _metrics(block.get("metrics"))[1]
+        problems += [prefix + problem for problem in dict.fromkeys(found)]
+    names = [model.registry.model for model in models]
+    problems += [
+        f"models: '{name}' occurs twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if problems:
+        raise SettingsError(source, problems, remedy=REMEDY)
+    return models
+
+
+def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
+    """Return a policy from the keys `metrics`, `gate` and `evaluation` of mlops-ci.yaml.
+
+    Raises
+    ------
+    SettingsError
+        Listing every problem.
+    """
+    problems: list[str] = []
+    allowed = {"metrics", "gate", "evaluation"}
+    problems += [f"{key}: unknown key{_suggest(str(key), allowed)}" for key in mapping if key not in allowed]
+    metrics, found = _metrics(mapping.get("metrics"))
+    problems += found
+    parts: dict[str, Any] = {}
+    for key, kind in (("gate", GateSettings), ("evaluation", EvaluationSettings)):
+        try:
+            parts[key] = kind.model_validate(mapping.get(key) or {})
+        except ValidationError as error:
+            problems += [f"{key}.{problem}" for problem in explain(error, kind)]
+    if problems:
+        raise SettingsError("policy", problems, remedy=REMEDY)
+    return to_policy(metrics, parts["gate"], parts["evaluation"])
+
+
+def _metrics(raw: Any) -> tuple[dict[str, MetricSettings], list[str]]:
+    """Check the metrics one by one, so that a problem in one does not hide another's."""
+    if not isinstance(raw, Mapping) or not raw:
+        return {}, ["metrics: must name at least one metric"]
+    metrics: dict[str, MetricSettings] = {}
+    problems: list[str] = []
+    for name, block in raw.items():
+        try:
+            metrics[str(name)] = MetricSettings.model_validate({} if block is None else block)
+            problems += metric_problems(str(name), metrics[str(name)])
+        except ValidationError as error:
+            problems += [f"metrics.{name}.{problem}" for problem in explain(error, MetricSettings)]
+    if not problems and not any(metric.gate for metric in metrics.values()):
+        problems.append("metrics: none has `gate: true`; a gate without a metric would pass everything")
+    return metrics, problems
+
+
+def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """Turn pydantic's errors into one line each: key, what is wrong, a suggestion."""
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
+        # pydantic adds the branch of a union to the place, which no user wrote
+        place = [str(part) for part in item["loc"] if not _is_branch(part)]
+        key = ".".join(place)
+        if item["type"] == "string_type" and isinstance(item["input"], dict):
+            continue  # the other branch of a union says it better
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1]))}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing")
+        elif item["type"] == "value_error":
+            texts = str(item["ctx"]["error"]).splitlines()
+            lines += [f"{key}: {text}" if key else text for text in texts]
+        else:
+            lines.append(f"{key or 'file'}: {item['msg']}, not {item['input']!r:.60}")
+    return list(dict.fromkeys(lines))
+
+
+def _is_branch(part: str | int) -> bool:
+    return isinstance(part, str) and (
+        part in {"bool", "str", "float", "int"} or "[" in part or part.endswith("Settings")
+    )
+
+
+def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
+    """Return the keys that a block at a place may have."""
+    kind: Any = root
+    for part in place:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+            annotation = kind.model_fields[part].annotation
+            kind = next(_blocks_in(annotation), annotation)
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return set()
+    return {field.alias or name for name, field in kind.model_fields.items()}
+
+
+def _blocks_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Walk an annotation such as ``list[str | SliceSettings]`` for the blocks it may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _blocks_in(argument)
+
+
+def _suggest(word: str, words: set[str]) -> str:
+    near = get_close_matches(word, words, 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _parse(text: bytes, source: str) -> dict[str, Any]:
+    try:
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise SettingsError(source, [f"{place}{error.problem or 'not YAML'}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise SettingsError(source, [f"not YAML: {str(error).splitlines()[0]}"]) from None
+    if not isinstance(raw, dict):
+        raise SettingsError(
+            source, ["must be a mapping of settings"], remedy="write one with `mlops-ci init`"
+        )
+    return raw

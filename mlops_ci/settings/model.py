@@ -1,0 +1,250 @@
+"""The keys of mlops-ci.yaml, with their types, defaults and descriptions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
+
+RelativePath = Annotated[str, Field(min_length=1)]
+
+
+class _Block(BaseModel):
+    """A block of settings: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class RegistrySettings(_Block):
+    """Where the champion is registered."""
+
+    model: str = Field(min_length=1)
+    """Name of the registered model in MLflow."""
+    champion: str = "champion"
+    """Alias of the version in production."""
+    challenger: str = "challenger"
+    """Alias of the version that serves as a canary."""
+    tracking_uri: str | None = None
+    """MLflow tracking server; the flag, the action's input and MLFLOW_TRACKING_URI come first."""
+    registry_uri: str | None = None
+    """MLflow registry, where it is not the tracking server."""
+    experiment: str | None = None
+    """Experiment of the candidates' runs; by default `mlops-ci/<model>`."""
+
+
+class PipelineSettings(_Block):
+    """How the candidate is produced."""
+
+    reproduce: Literal["run", "verify", "pull"] = "run"
+    """`run` stale stages here; `verify` that dvc.lock is current and pushed (pipelines that train on a
+    cluster); `pull` trusts dvc.lock as it stands."""
+    directory: str = "."
+    """Folder of the DVC project, relative to the repository."""
+    targets: list[str] = []
+    """Stages to bring up to date; none means the whole pipeline."""
+    timeout: Annotated[float, Field(gt=0)] = 3600
+    """Seconds that the stages may take together."""
+    environment: list[str] = []
+    """Names of environment variables that stages may see beyond the harmless ones; listed in the report."""
+
+
+class CandidateSettings(_Block):
+    """What the pipeline produces."""
+
+    model: RelativePath | None = None
+    """The model: a folder in MLflow's format, or any file or folder."""
+    run_id: str | None = None
+    """The pipeline's own MLflow run, as `file.json:key`, to adopt instead of making one."""
+    train: RelativePath | None = None
+    """The training rows, to prove that none of them is in the holdout."""
+    metrics: RelativePath | None = None
+    """A JSON or YAML file of scalars to log with the candidate."""
+
+
+class EvaluationSettings(_Block):
+    """Per-row predictions, and what their columns mean."""
+
+    predictions: RelativePath | None = None
+    """Predictions on the holdout, one row an id (CSV, Parquet, Feather, JSON lines)."""
+    holdout: RelativePath | None = None
+    """Labelled rows: labels come from the target branch's copy of this file, matched by id."""
+    id: str = "id"
+    """Column that identifies a row."""
+    target: str | None = "y_true"
+    """Column of the true label or value."""
+    prediction: str | None = "y_pred"
+    """Column of the predicted label or value."""
+    score: str | list[str] | None = "y_score"
+    """Column of the positive class's score, or one column a class; left out where the file has none."""
+    group: str | None = None
+    """Column of the unit that rows belong to (user, device): rows of one group are dependent."""
+    weight: str | None = None
+    """Column of row weights."""
+    slices: list[str | SliceSettings] = []
+    """Columns whose values are compared one by one."""
+    positive: str | None = None
+    """The positive label, as text; by default the greater of two."""
+    score_command: str | None = None
+    """Scores a champion on a changed holdout: reads MLOPS_CI_MODEL and MLOPS_CI_HOLDOUT, writes
+    MLOPS_CI_OUTPUT."""
+    log: Literal["full", "digest"] = "full"
+    """Keep the evaluation with the candidate's run, or only its digest."""
+
+
+class SliceSettings(_Block):
+    """A column that is cut into bins."""
+
+    column: str
+    """Name of a numeric column."""
+    bins: int | list[float] = 4
+    """Number of quantile bins, or their inner edges."""
+
+
+class MetricSettings(_Block):
+    """What the team accepts on one metric."""
+
+    metric: str | None = None
+    """Which metric; by default the key. `package.module:function` for a custom one."""
+    greater_is_better: bool | None = None
+    """Direction; must be given for what is custom, and is known for the rest."""
+    margin: float | str | None = None
+    """Accepted loss, in the metric's unit (0.01), or as a share of the champion's value ("2%")."""
+    gate: bool = True
+    """False shows the metric without judging by it."""
+    minimum: float | None = None
+    """Value that the candidate must be proven to reach."""
+    maximum: float | None = None
+    """Value that the candidate must be proven not to exceed."""
+    slices: bool | list[str] = False
+    """True compares the slices of `evaluation.slices` too; or name columns."""
+    average: Average = "binary"
+    """How a binary metric extends to several classes."""
+    positive: str | None = None
+    """The positive label of this metric, as text."""
+    column: str | None = None
+    """A per-row column that holds this metric's value."""
+    aggregate: str = Field(default="mean", pattern=r"^(mean|quantile:0?\.\d+)$")
+    """How the column is summed up: `mean`, or `quantile:0.95`."""
+    from_: str | None = Field(default=None, alias="from", pattern=r"^[^:]+:.+$")
+    """A scalar: `file.json:key.path`."""
+    on_point: Literal["show", "fail"] = "show"
+    """What a scalar without an interval may do when it is beyond the margin."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """Bound on a per-row loss."""
+    fpr: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The false positive rate of `recall_at_fpr`."""
+
+    @field_validator("margin")
+    @classmethod
+    def _margin(cls, value: float | str | None) -> float | str | None:
+        amount = _percent(value) if isinstance(value, str) else value
+        if amount is not None and not 0 < amount < float("inf"):
+            raise ValueError(
+                "must be greater than 0: with no margin, not even the champion itself would pass"
+            )
+        return value
+
+    @property
+    def margin_value(self) -> tuple[float, bool]:
+        """The margin as a number, and whether it is relative to the champion."""
+        if isinstance(self.margin, str):
+            return _percent(self.margin), True
+        return self.margin or 0.0, False
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"'{text}' is neither a number nor a percentage such as '2%'") from None
+
+
+class StrictSettings(_Block):
+    """How alpha is spent over the uses of one holdout."""
+
+    uses: int = Field(ge=1)
+    """Number of checks that this holdout shall serve."""
+    adaptivity: Literal["none", "full"] = "none"
+    """`none` spends alpha / uses, `full` alpha / 2^uses and shows pass or fail only."""
+
+
+class GateSettings(_Block):
+    """What a verdict does."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """How often each proof may be wrong (one-sided)."""
+    on_inconclusive: OnInconclusive = "auto"
+    """`auto` merges with a notice where every open estimate is inside its margin, else asks for approval."""
+    on_drift: OnDrift = "warn"
+    """What data drift does."""
+    on_no_champion: OnNoChampion = "pass"
+    """What happens while nothing is in production."""
+    max_total_loss: float | dict[str, float] | None = None
+    """Accepted loss since the fixed reference champion, for all gated metrics or by metric."""
+    strict: StrictSettings | None = None
+    """Spend alpha over a stated number of uses of one holdout."""
+    min_slice: int = Field(default=30, ge=2)
+    """Smallest slice that is compared, in rows."""
+    seed: int = 0
+    """Seed of resampling."""
+
+
+class DriftSettings(_Block):
+    """Which data are compared, and how sensitively."""
+
+    reference: str | None = None
+    """Data that the model was trained on."""
+    current: str | None = None
+    """Data that it meets now; a glob is allowed."""
+    sensitivity: Literal["default", "high"] = "default"
+    """`high` alarms at a distance of 0.04 instead of 0.1."""
+    columns: dict[str, Any] = {}
+    """Method, threshold or sensitivity of single columns."""
+
+
+class PromotionSettings(_Block):
+    """What moves traffic."""
+
+    deploy_command: str | None = None
+    """Run after the alias moved."""
+    probe_command: str | None = None
+    """Prints the version that is being served."""
+
+
+class PrivacySettings(_Block):
+    """What reports may show of the data."""
+
+    min_count: int = Field(default=10, ge=1)
+    """Values that occur less often are neither shown nor stored."""
+    show: list[str] = []
+    """Columns whose values may always be shown."""
+
+
+class Settings(_Block):
+    """One model's settings."""
+
+    registry: RegistrySettings
+    pipeline: PipelineSettings = PipelineSettings()
+    candidate: CandidateSettings = CandidateSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    metrics: dict[str, MetricSettings] = Field(min_length=1)
+    gate: GateSettings = GateSettings()
+    drift: DriftSettings = DriftSettings()
+    promotion: PromotionSettings = PromotionSettings()
+    privacy: PrivacySettings = PrivacySettings()
+
+
+class _Models(_Block):
+    """A file that holds several models."""
+
+    models: list[Settings] = Field(min_length=1)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of mlops-ci.yaml, for editors."""
+    schema = TypeAdapter(Settings | _Models).json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlops-ci.yaml", **schema}

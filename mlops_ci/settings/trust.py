@@ -1,0 +1,32 @@
+"""The trust boundary of settings: what a pull request may say of itself, and what it may not."""
+
+from __future__ import annotations
+
+from mlops_ci.settings.model import Settings
+
+# Where things are in this change's tree. All else, above all metrics, gate, registry, the holdout and
+# which secrets stages may see, is the target branch's to say.
+PROPOSABLE = {
+    "pipeline": ("targets",),
+    "candidate": ("model", "run_id", "metrics"),
+    "evaluation": ("predictions", "id", "target", "prediction", "score"),
+}
+
+
+def trusted(target: Settings, proposed: Settings | None) -> Settings:
+    """Return the settings in force for a change: the target branch's, with the change's own paths.
+
+    Parameters
+    ----------
+    target
+        Settings at the tip of the target branch.
+    proposed
+        Settings in the change's tree, or None where it has none.
+    """
+    if proposed is None:
+        return target
+    blocks = {}
+    for name, keys in PROPOSABLE.items():
+        mine = getattr(proposed, name)
+        blocks[name] = getattr(target, name).model_copy(update={key: getattr(mine, key) for key in keys})
+    return target.model_copy(update=blocks)

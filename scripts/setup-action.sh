@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Install mlops-ci from this action's own path, by its lock file, into an environment of its own.
+# It runs before any code of the change does, and shares nothing with the user's environment.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+home="$RUNNER_TEMP/mlops-ci"
+mkdir -p "$home"
+
+# What the user's steps have set must not steer our installation.
+unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX UV_PYTHON UV_PROJECT UV_CONFIG_FILE
+export UV_PROJECT_ENVIRONMENT="$home/env" UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 UV_NO_CONFIG=1
+
+# Only what the command needs: a job that decides on evidence runs no pipeline and needs no DVC.
+extras=()
+case "$MLOPS_CI_COMMAND" in
+  check | reproduce) [ -n "$MLOPS_CI_EVIDENCE" ] && [ "$MLOPS_CI_COMMAND" = check ] || extras+=(--extra dvc) ;;
+esac
+case "$MLOPS_CI_TRACKING_URI" in
+  sqlite:*) extras+=(--extra local) ;;
+esac
+
+if ! uv=$(command -v uv); then
+  python3 -m venv "$home/uv"
+  "$home/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --requirement "$root/scripts/uv-requirements.txt"
+  uv="$home/uv/bin/uv"
+fi
+"$uv" sync --quiet --locked --no-editable --project "$root" "${extras[@]}"
+
+if [ -n "$MLOPS_CI_EXTRA_PACKAGES" ]; then
+  read -r -a packages <<<"$MLOPS_CI_EXTRA_PACKAGES"
+  "$uv" pip install --quiet --python "$home/env/bin/python" -- "${packages[@]}"
+fi

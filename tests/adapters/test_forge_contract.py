@@ -1,0 +1,125 @@
+"""What every forge must do, whichever it is: one row a forge."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from fakes.github import GitHub
+from fakes.runner import Runner
+from test_terminal import Repository
+
+from mlops_ci.adapters.github_actions import ActionsConsole
+from mlops_ci.adapters.ports import Console, Forge
+from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
+from mlops_ci.core.report import Report
+from mlops_ci.core.verdict import Result
+
+REPORT = Report(command="check", model="malware", verdict=Result.FAIL, exit_code=1, headline="recall fell")
+
+
+@dataclass
+class Stage:
+    """A forge, what a person sees of it, and how to break its service."""
+
+    forge: Forge
+    console: Console
+    log: io.StringIO
+    shown: Callable[[], str]
+    comments: Callable[[], list[str]] | None
+    break_down: Callable[[], None]
+
+
+def on_github(github: GitHub, folder: Path) -> Stage:
+    runner = Runner(github, folder)
+    return Stage(
+        forge=runner.forge(),
+        console=ActionsConsole(runner.log),
+        log=runner.log,
+        shown=lambda: "".join(github.bodies(7)),
+        comments=lambda: github.bodies(7),
+        break_down=lambda: github.fail(None, status=503, times=1_000),
+    )
+
+
+def on_terminal(github: GitHub, folder: Path) -> Stage:
+    out, log = io.StringIO(), io.StringIO()
+    console = TerminalConsole(log)
+    return Stage(
+        forge=TerminalForge(Repository(), console=console, stream=out),
+        console=console,
+        log=log,
+        shown=out.getvalue,
+        comments=None,
+        break_down=lambda: None,
+    )
+
+
+FORGES = [on_github, on_terminal]
+
+
+@pytest.fixture(params=FORGES, ids=lambda make: make.__name__.removeprefix("on_"))
+def stage(request: pytest.FixtureRequest, github: GitHub, tmp_path: Path) -> Stage:
+    made: Stage = request.param(github, tmp_path)
+    return made
+
+
+def publish(stage: Stage, text: str, key: str = "check malware") -> str | None:
+    report = replace(REPORT, source=stage.forge.source())
+    return stage.forge.publish(
+        report, {"markdown": text, "comment": text, "text": text, "json": "{}"}, key=key
+    )
+
+
+def test_source_names_head_target_and_time_and_stays_the_same(stage: Stage) -> None:
+    source = stage.forge.source()
+
+    assert (len(source.head), source.target, source.time[-1]) == (40, "main", "Z")
+    assert stage.forge.source() == source
+
+
+def test_a_change_has_the_head_of_the_source_and_no_approvals(stage: Stage) -> None:
+    change = stage.forge.pull_request()
+
+    if change is None:
+        assert stage.forge.source().pull_request is None
+    else:
+        assert (change.number, change.head) == (stage.forge.source().pull_request, stage.forge.source().head)
+        assert stage.forge.approvals(change) == []
+
+
+def test_a_report_is_shown(stage: Stage) -> None:
+    publish(stage, "recall fell")
+    assert "recall fell" in stage.shown()
+
+
+def test_announce_then_publish_is_one_comment_a_key(stage: Stage) -> None:
+    stage.forge.announce("Checking.", key="check malware")
+    first = publish(stage, "first")
+    second = publish(stage, "second")
+
+    assert first == second
+    assert "second" in stage.shown()
+    if stage.comments:
+        publish(stage, "other", key="check spam")
+        assert len(stage.comments()) == 2
+
+
+def test_a_service_that_is_down_costs_no_verdict(stage: Stage) -> None:
+    stage.forge.source()
+    stage.break_down()
+    stage.forge.announce("Checking.", key="check malware")
+    publish(stage, "recall fell")
+
+
+def test_outputs_take_any_text(stage: Stage) -> None:
+    stage.forge.outputs({"verdict": "fail", "report-json": "a\nb=c\n::error::x"})
+
+
+def test_foreign_output_commands_nothing(stage: Stage) -> None:
+    with stage.console.group("train"):
+        stage.console.untrusted("loss 0.1")
+    assert "loss 0.1" in stage.log.getvalue()

@@ -1,0 +1,83 @@
+"""Fixtures that several tests share: no network but this machine's, a GitHub, an MLflow."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc_repo import DvcRepo, copy_dvc_repo, make_dvc_repo
+from fakes.github import GitHub
+from mlflow_parts import Server, start_server
+
+from mlops_ci.adapters.mlflow import MlflowRegistry
+
+LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail on a connection to anywhere else, instead of waiting for it or depending on it."""
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> Any:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and str(address[0]) not in LOCAL:
+            raise RuntimeError(f"a test may not connect to {address[0]}")
+        return connect(self, address)
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and name not in LOCAL | {socket.gethostname()}:
+            raise RuntimeError(f"a test may not look up {name}")
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    """Serve a GitHub with pull request 7; whatever breaks GitHub's description fails the test."""
+    with GitHub() as server:
+        server.add_pull(7, "a" * 40)
+        yield server
+        assert server.violations == []
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An sqlite database with MLflow's tables: making them takes a second, copying them nothing."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    registry = MlflowRegistry(root=folder, tracking_uri="sqlite:///mlflow.db")
+    with registry._connection.calls("make the tables") as client:
+        client.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def sqlite_registry(tmp_path: Path, empty_mlflow_database: Path) -> MlflowRegistry:
+    """The registry of a laptop: `mlflow.db` in a repository's root."""
+    shutil.copy(empty_mlflow_database, tmp_path / "mlflow.db")
+    return MlflowRegistry("sqlite:///mlflow.db", root=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real MLflow server for the whole test run."""
+    with start_server(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> DvcRepo:
+    """A DVC repository that is made once; tests get copies."""
+    return make_dvc_repo(tmp_path_factory.mktemp("dvc") / "template")
+
+
+@pytest.fixture
+def dvc_repo(tmp_path: Path, dvc_template: DvcRepo) -> DvcRepo:
+    """A checkout as on a laptop: data, outputs and cache are here; `clone()` gives one as in CI."""
+    return copy_dvc_repo(dvc_template, tmp_path / "dvc")

@@ -1,0 +1,122 @@
+"""A real MLflow server, and records of candidates to put into a registry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_ci.adapters.ports import CandidateRecord
+from mlops_ci.core import tags as tag
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running MLflow server."""
+
+    uri: str
+    folder: Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def start_server(folder: Path, patience: float = 120.0) -> Iterator[Server]:
+    """Run `mlflow server` on sqlite in a process group of its own, which is ended whatever happens."""
+    uri = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            _wait_until_healthy(uri, process, folder / "server.log", patience)
+            yield Server(uri, folder)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_until_healthy(uri: str, process: Any, log: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    while time.monotonic() < end and process.poll() is None:
+        with (
+            contextlib.suppress(OSError, urllib.error.URLError),
+            urllib.request.urlopen(f"{uri}/health", timeout=2) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.2)
+    raise RuntimeError(f"the MLflow server did not start:\n{log.read_text()[-3000:]}")
+
+
+def candidate(folder: Path, seed: str = "a", **changes: Any) -> CandidateRecord:
+    """Return a record of a candidate with a bare model file, predictions and a dvc.lock."""
+    folder = folder / f"candidate-{seed}"
+    folder.mkdir(exist_ok=True)
+    for name in ("model.bin", "predictions.parquet", "dvc.lock"):
+        (folder / name).write_text(f"{name} of {seed}")
+    values: dict[str, Any] = {
+        "model": "malware-detector",
+        "name": f"candidate {seed}",
+        "params": {"params.yaml:train.depth": 3, "params.yaml:train.kind": "forest"},
+        "metrics": {"accuracy": 0.1 + 0.2, "loss": 1e-7},
+        "tags": {
+            tag.PIPELINE_VERSION: f"pipeline-{seed}",
+            tag.MODEL_DIGEST: f"model-{seed}",
+            tag.EVALUATION_DIGEST: f"evaluation-{seed}",
+            tag.HOLDOUT_DIGEST: "holdout-1",
+            tag.DVC_LOCK_DIGEST: f"lock-{seed}",
+            tag.GIT_COMMIT: "c" * 40,
+            tag.PULL_REQUEST: "7",
+        },
+        "artifacts": {
+            "model/model.bin": folder / "model.bin",
+            tag.EVALUATION_ARTIFACT: folder / "predictions.parquet",
+            tag.DVC_LOCK_ARTIFACT: folder / "dvc.lock",
+        },
+        "datasets": [("data/train.csv", "0" * 32 + ".dir", "data/train.csv"), ("holdout", "f" * 64, "x")],
+    }
+    values.update(changes)
+    return CandidateRecord(**values)
+
+
+def saved_model(folder: Path) -> tuple[Any, Any]:
+    """Train a small forest, save it as a user's pipeline does; return it with its rows."""
+    import mlflow.sklearn
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.ensemble import RandomForestClassifier
+
+    rows, target = load_breast_cancer(return_X_y=True)
+    model = RandomForestClassifier(n_estimators=5, random_state=0).fit(rows, target)
+    trusted = ["sklearn.tree._tree.Tree"]  # what skops asks for with this estimator
+    mlflow.sklearn.save_model(model, str(folder), input_example=rows[:2], skops_trusted_types=trusted)
+    return model, rows
