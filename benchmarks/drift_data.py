@@ -44,7 +44,7 @@ def table(case: Case, rng: np.random.Generator, *, drifted: bool) -> pa.Table:
 
 
 def _numbers(i: int, n: int, shift: float, rng: np.random.Generator) -> pa.Array:
-    """Return one of six shapes, shifted by `shift` of its standard deviation; every fourth has missing values."""
+    """Return one of six shapes, shifted by `shift` standard deviations; every fourth has missing values."""
     shapes = (
         lambda: (rng.normal(0, 1, n), 1.0),
         lambda: (rng.lognormal(0, 0.5, n), 0.604),

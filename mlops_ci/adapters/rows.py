@@ -42,10 +42,7 @@ def classify(
         ]
         rng = np.random.default_rng(settings.seed)
         picks = [np.sort(rng.permutation(side.rows)[:SAMPLE]) for side in (one, two)]
-        columns = [
-            _encode(_taken(one, name, picks[0]), _taken(two, name, picks[1]))
-            for name in names
-        ]
+        columns = [_encode(_taken(one, name, picks[0]), _taken(two, name, picks[1])) for name in names]
     if not columns:
         return None, ["no domain classifier: the sides share no column that it could use"]
     labels = np.r_[np.zeros(len(picks[0]), bool), np.ones(len(picks[1]), bool)]
@@ -57,7 +54,7 @@ def classify(
 
 
 def _usable(dtype: Any) -> bool:
-    """Times only run on, and nested values are no features."""
+    """Return whether a column is a feature: times only run on, and nested values are none."""
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
     return bool(

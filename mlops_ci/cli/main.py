@@ -16,6 +16,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "drift": ("data", "Compare two data sets, and say which columns changed."),
+    "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
     "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
 }

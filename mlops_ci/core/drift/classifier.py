@@ -1,4 +1,4 @@
-"""The multivariate view: can a classifier tell the rows of the two sides apart?"""
+"""The multivariate view: whether a classifier can tell the rows of the two sides apart."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def domain_classifier(
     falls = {name: auc - auc_interval(permuted[i], current)[0] for i, name in enumerate(names)}
     leading = dict(sorted(falls.items(), key=lambda item: -item[1])[:5])
     drifted = auc >= threshold and low > 0.5
-    apart = f"a classifier tells the two sides apart with AUC {auc:.3f} (95% interval {low:.3f} to {high:.3f})"
+    apart = (
+        f"a classifier tells the two sides apart with AUC {auc:.3f} (95% interval {low:.3f} to {high:.3f})"
+    )
     return DomainClassifier(
         auc=auc,
         interval=(low, high),

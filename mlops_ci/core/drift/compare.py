@@ -132,7 +132,7 @@ def _categories(
         effect_size=size,
         interval=(size, size),
         pvalue=effects.chi2_pvalue(p, q),
-        histogram=_bars(p, q, names),
+        histogram=_bars(p, q, names, 1 if one.name in settings.show else settings.min_count),
     )
     if reference.categories.buckets is not None or current.categories.buckets is not None:
         return made
@@ -213,11 +213,13 @@ def _unseen(check: str, name: str, known: Categories, other: Categories, setting
     )
 
 
-def _bars(p: Array, q: Array, names: list[str]) -> Histogram:
-    """Return the most frequent categories, and the rest as one bar."""
+def _bars(p: Array, q: Array, names: list[str], min_count: int) -> Histogram:
+    """Return the most frequent categories, and the rest (and all rare ones) as one bar."""
     share = p / max(p.sum(), 1), q / max(q.sum(), 1)
     order = np.argsort(-(share[0] + share[1]), kind="stable")
-    top, rest = order[:_TOP], order[_TOP:]
+    often = (p + q)[order] >= min_count
+    top = order[often][:_TOP]
+    rest = np.setdiff1d(order, top)
     labels = [names[place] for place in top]
     sides = [side[top].tolist() for side in share]
     if len(rest):

@@ -106,7 +106,7 @@ class CellCounter:
             self._infinite[-1] += int(np.count_nonzero(values == -np.inf))
 
 
-def sketch_column(  # noqa: PLR0913
+def sketch_column(
     chunks: Chunks,
     *,
     rows: int,

@@ -50,7 +50,7 @@ def number_profile(  # noqa: PLR0913
     return ColumnProfile(kind=kind, dtype=dtype, rows=rows, missing=nulls + nan, sketch=sketch)
 
 
-def time_profile(  # noqa: PLR0913
+def time_profile(
     chunks: Chunks,
     *,
     rows: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -94,6 +94,8 @@ class DriftSettings:
         Whether to train a domain classifier, where rows are at hand.
     seed
         Of the domain classifier's sample and folds.
+    min_count, show
+        Categories of fewer rows are not shown by name, but in the columns of `show`.
     """
 
     sensitivity: Sensitivity = "default"
@@ -106,6 +108,8 @@ class DriftSettings:
     prediction: str | None = None
     multivariate: bool = False
     seed: int = 0
+    min_count: int = 10
+    show: Sequence[str] = ()
 
     def of(self, name: str) -> ColumnSettings:
         """Return the settings of one column."""
