@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.drift_data import LEVELS, QUARTER, Case, pair
+from benchmarks.drift_data import LEVELS, Case, pair
 from benchmarks.peers.environments import PINS, python_of
 from mlops_ci.api_drift import drift
 

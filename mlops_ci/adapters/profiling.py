@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mlops_ci.adapters.arrow_arrays import as_array, primitive, valid_mask
 from mlops_ci.adapters.tables import Table
-from mlops_ci.core.drift.counting import HEAVIEST
 from mlops_ci.core.drift.observe import TextCounter, category_profile, number_profile, time_profile
 from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.sketching import HEAVIEST
 
 Array = NDArray[Any]
 
@@ -40,7 +40,7 @@ def profile_table(
     columns
         Names of the columns; None for all.
     heaviest
-        See `counting.sketch_column`.
+        See `sketching.sketch_steps`.
     """
     kinds = kinds or {}
     names = list(table.schema.names) if columns is None else list(columns)

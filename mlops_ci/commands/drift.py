@@ -57,7 +57,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
         verdict=verdicts[code],
         exit_code=code,
         headline=headline,
-        summary=f"{found.message}. {found.rows_reference:,} reference rows, {found.rows_current:,} current ones.",
+        summary=f"{found.message}. Rows: {found.rows_reference:,} reference, {found.rows_current:,} current.",
         next_step=next_step,
         drift=found.to_dict(),
         notices=[Notice(text=text) for text in found.notices],

@@ -76,6 +76,13 @@ class Grid:
         low = number << np.int64(self.shift)
         return low, low + np.int64((1 << self.shift) - 1)
 
+    def places(self, low: Array) -> Array:
+        """Return the index of cells by their lowest keys, shape (k,): the inverse of `cells`."""
+        number: Array = low >> np.int64(self.shift)
+        if self.base is not None:
+            return number - self.base
+        return np.where(number >= 0, number, _HALF - 1 - number)
+
     def subkeys(self, values: Array) -> Array:
         """Return the keys of values, shape (n,)."""
         if self.floats and self.base is None:

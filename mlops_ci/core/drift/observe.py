@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.drift.categories import MOST_LEVELS, Categories, label
-from mlops_ci.core.drift.counting import HEAVIEST, Chunks, sketch_column
 from mlops_ci.core.drift.profile import ColumnProfile
 from mlops_ci.core.drift.sketch import EMPTY, Sketch, from_values, settle, union
+from mlops_ci.core.drift.sketching import HEAVIEST, Chunks, sketch_column
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ def number_profile(  # noqa: PLR0913
     high: float | int | None = None,
     heaviest: float = HEAVIEST,
 ) -> ColumnProfile:
-    """Return the profile of a column of numbers; see `counting.sketch_column`.
+    """Return the profile of a column of numbers; see `sketching.sketch_steps`.
 
     Parameters
     ----------
