@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,17 +99,12 @@ def drift(reference: Any, current: Any, **options: Any) -> DriftReport:
 
 
 def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftReport:
-    from dataclasses import replace  # noqa: PLC0415
-
     from mlops_ci.core.drift.decide import compare_profiles, undecided  # noqa: PLC0415
 
     kinds: dict[str, str] = {name: one.kind for name, one in settings.columns.items() if one.kind}
     sides = [profile(side, kinds=kinds) for side in (reference, current)]
     if settings.target or settings.prediction:
-        sides = [
-            _classes(side, given, settings, kinds)
-            for side, given in zip(sides, (reference, current), strict=True)
-        ]
+        sides = _classes(sides, (reference, current), settings, kinds)
     report = compare_profiles(sides[0], sides[1], settings)
     open_ones = undecided(report)
     if open_ones:  # look again, closer, at the columns whose interval spans the threshold
@@ -126,25 +122,30 @@ def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftRepo
     return report
 
 
-def _classes(side: Profile, given: Any, settings: DriftSettings, kinds: dict[str, str]) -> Profile:
+def _classes(
+    sides: Sequence[Profile], given: Sequence[Any], settings: DriftSettings, kinds: dict[str, str]
+) -> list[Profile]:
     """Take a label or prediction of few whole values as classes."""
-    from dataclasses import replace  # noqa: PLC0415
+    for name in {settings.target, settings.prediction} - {None, *kinds}:
+        if all(_few_whole(side, name) for side in sides) and not any(_is_profile(one) for one in given):
+            kinds[name] = "category"
+    changed = [name for name in (settings.target, settings.prediction) if kinds.get(name or "") == "category"]
+    if not changed:
+        return list(sides)
+    made = []
+    for side, one in zip(sides, given, strict=True):
+        again = {} if _is_profile(one) else profile(one, kinds=kinds).columns
+        classes = {name: again[name] for name in changed if name in again}
+        made.append(replace(side, columns={**side.columns, **classes}))
+    return made
 
-    few = {}
-    for name in (settings.target, settings.prediction):
-        column = side.columns.get(name or "")
-        if name and name not in kinds and column and column.kind == "number" and not _is_profile(given):
-            points = column.sketch.points()
-            whole = (
-                bool(column.sketch.atoms.all()) and len(points) <= 50 and bool((points == points // 1).all())
-            )
-            if whole:
-                few[name] = "category"
-    if not few:
-        return side
-    kinds.update(few)
-    again = profile(given, kinds=few)
-    return replace(side, columns={**side.columns, **{name: again.columns[name] for name in few}})
+
+def _few_whole(side: Profile, name: str) -> bool:
+    column = side.columns.get(name)
+    if column is None or column.kind != "number":
+        return False
+    points = column.sketch.points()
+    return bool(column.sketch.atoms.all()) and len(points) <= 50 and bool((points == points // 1).all())
 
 
 def _closer(given: Any, names: list[str], kinds: dict[str, str]) -> Profile | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _FLOOR = 1e-4
+_RARE = 40
 
 
 def ks_pvalue(distance: float, n: int, m: int) -> float:
@@ -54,9 +55,25 @@ def cramers_v(reference: Array, current: Array) -> float:
     there = both > 0
     p, q, t = reference[there] / n, current[there] / m, both[there]
     phi2 = 0.5 * float((np.square(p - q) / (p + q)).sum())
-    # Given its total t, a category's rows fall to the sides at random: E(p-q)^2 = t (N-t) / ((N-1) n m).
-    chance = 0.5 * float((t * (n + m - t) / ((n + m - 1) * n * m) / (p + q)).sum())
-    return math.sqrt(max(phi2 - chance, 0.0))
+    return math.sqrt(max(phi2 - expected_phi2(t, n, m), 0.0))
+
+
+def expected_phi2(totals: Array, n: int, m: int) -> float:
+    """Return the phi^2 that chance alone gives, for categories of these totals over both sides.
+
+    Given its total t, a category's rows fall to the sides at random; for rare ones the expectation
+    is summed over all ways they can fall, for frequent ones it is (n + m) / (4 n m).
+    """
+    both = n + m
+    left = (both - totals) / (both - 1)  # the shares of all categories sum to one
+    each = np.full(len(totals), both / (4 * n * m))
+    for total in np.unique(totals[totals <= _RARE]).astype(int).tolist():
+        a = np.arange(total + 1)
+        ways = np.array([math.comb(total, k) for k in range(total + 1)], dtype=float)
+        chance = ways * (n / both) ** a * (m / both) ** (total - a)
+        p, q = a / n, (total - a) / m
+        each[totals == total] = 0.5 * float((chance * np.square(p - q) / (p + q)).sum())
+    return float((each * left).sum())
 
 
 def chi2_pvalue(reference: Array, current: Array) -> float:
