@@ -50,7 +50,8 @@ def profile(data: Any, *, kinds: Mapping[str, str] | None = None) -> Profile:
     if type(data).__module__.startswith("pyspark."):
         from mlops_ci.adapters.spark import profile_frame  # noqa: PLC0415
 
-        return profile_frame(data, kinds=kinds)
+        made: Profile = profile_frame(data, kinds=kinds)
+        return made
     with open_table(data) as table:
         return profile_table(table, kinds=kinds)
 
@@ -126,10 +127,15 @@ def _classes(
     sides: Sequence[Profile], given: Sequence[Any], settings: DriftSettings, kinds: dict[str, str]
 ) -> list[Profile]:
     """Take a label or prediction of few whole values as classes."""
-    for name in {settings.target, settings.prediction} - {None, *kinds}:
-        if all(_few_whole(side, name) for side in sides) and not any(_is_profile(one) for one in given):
+    named = [name for name in (settings.target, settings.prediction) if name is not None]
+    for name in named:
+        if (
+            name not in kinds
+            and all(_few_whole(side, name) for side in sides)
+            and not any(_is_profile(one) for one in given)
+        ):
             kinds[name] = "category"
-    changed = [name for name in (settings.target, settings.prediction) if kinds.get(name or "") == "category"]
+    changed = [name for name in named if kinds.get(name) == "category"]
     if not changed:
         return list(sides)
     made = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,10 +66,10 @@ def profile_column(
     else:
         low, high = values.bounds()
         common: dict[str, Any] = {"rows": table.rows, "dtype": shown, "low": low, "high": high}
-        if values.times:
+        if values.storage.times:
             made = time_profile(values, nulls=0, heaviest=heaviest, **common)
         else:
-            made = number_profile(values, nulls=0, floats=values.floats, heaviest=heaviest, **common)
+            made = number_profile(values, nulls=0, floats=values.storage.floats, heaviest=heaviest, **common)
     return replace(made, missing=made.missing + values.nulls)
 
 
@@ -85,18 +85,55 @@ def is_text(dtype: Any) -> bool:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """How the values of an Arrow type are counted.
+
+    Attributes
+    ----------
+    times
+        As microseconds since 1970.
+    floats
+        As float64; else as int64.
+    """
+
+    times: bool
+    floats: bool
+
+    @classmethod
+    def of(cls, dtype: Any) -> Storage:
+        """Return how values of this type are counted."""
+        times = pa.types.is_timestamp(dtype) or pa.types.is_date(dtype)
+        whole = pa.types.is_integer(dtype) or pa.types.is_time(dtype) or pa.types.is_duration(dtype)
+        return cls(times=times, floats=not times and (not whole or pa.types.is_uint64(dtype)))
+
+    def values(self, raw: Any) -> tuple[Array, int]:
+        """Return the values of an Arrow array that are not NULL, and the number of NULLs."""
+        array = as_array(raw)
+        values, valid = primitive(array), valid_mask(array)
+        if valid is not None:
+            values = values[valid]
+        return self._converted(values, array.type), int(array.null_count)
+
+    def _converted(self, values: Array, dtype: Any) -> Array:
+        if self.floats:
+            return values.astype(np.float64, copy=False)
+        whole = values.astype(np.int64, copy=False)
+        if not self.times:
+            return whole
+        scale = _MICROSECONDS[dtype.unit]
+        return whole * scale if scale > 0 else whole // -scale
+
+
 class _Values:
-    """The values of a column that are not NULL, as float64 or int64, for one pass after another.
+    """The values of a column that are not NULL, for one pass after another.
 
     Columns of up to 32 MB are kept between passes; longer ones are read again.
     """
 
     def __init__(self, table: Table, name: str, dtype: Any) -> None:
         self.nulls = 0
-        self.dtype = dtype
-        self.times = pa.types.is_timestamp(dtype) or pa.types.is_date(dtype)
-        whole = pa.types.is_integer(dtype) or pa.types.is_time(dtype) or pa.types.is_duration(dtype)
-        self.floats = not self.times and (not whole or pa.types.is_uint64(dtype))
+        self.storage = Storage.of(dtype)
         self._table, self._name = table, name
         self._held: list[Array] | None = None
         if table.rows * 8 <= HELD_BYTES:
@@ -119,22 +156,10 @@ class _Values:
     def _read(self) -> Iterator[Array]:
         nulls = 0
         for raw in self._table.arrays(self._name):
-            array = as_array(raw)
-            values, valid = primitive(array), valid_mask(array)
-            if valid is not None:
-                values = values[valid]
-                nulls += array.null_count
-            yield self._converted(values, array.type)
+            values, gone = self.storage.values(raw)
+            nulls += gone
+            yield values
         self.nulls = nulls
-
-    def _converted(self, values: Array, dtype: Any) -> Array:
-        if self.floats:
-            return values.astype(np.float64, copy=False)
-        whole = values.astype(np.int64, copy=False)
-        if not self.times:
-            return whole
-        scale = _MICROSECONDS[dtype.unit]
-        return whole * scale if scale > 0 else whole // -scale
 
 
 def _plain_bound(value: Any) -> float | int | None:
@@ -156,13 +181,13 @@ def _texts(table: Table, name: str, dtype: str, kind: Any) -> ColumnProfile:
     counter = TextCounter()
     missing = 0
     for raw in table.arrays(name):
-        levels, counts, nulls = _level_counts(raw)
+        levels, counts, nulls = level_counts(raw)
         counter.add(levels, counts)
         missing += nulls
     return counter.profile(rows=table.rows, missing=missing, dtype=dtype, kind=kind)
 
 
-def _level_counts(raw: Any) -> tuple[list[str], list[int], int]:
+def level_counts(raw: Any) -> tuple[list[str], list[int], int]:
     """Return the distinct values of an Arrow array as text, how often each occurs, and the NULLs."""
     array = raw.storage if isinstance(raw.type, pa.BaseExtensionType) else raw
     if not pa.types.is_dictionary(array.type):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,9 @@ class OutsideGridError(Exception):
 class Counter(Protocol):
     """One pass: values are added, parts are merged, and a part travels as plain arrays."""
 
+    def fresh(self) -> Counter:
+        """Return an empty counter of the same pass, for another part."""
+
     def add(self, values: Array) -> None:
         """Count values, shape (n,), float64 or int64."""
 
@@ -43,6 +46,10 @@ class Holder:
 
     def __init__(self) -> None:
         self._parts: list[Array] = []
+
+    def fresh(self) -> Holder:
+        """Return an empty one."""
+        return Holder()
 
     def add(self, values: Array) -> None:
         """Keep values."""
@@ -73,6 +80,14 @@ class CellCounter:
         self._counts = np.zeros(grid.length, dtype=np.int64)
         self._bits = 0
         self._infinite = np.zeros(2, dtype=np.int64)
+
+    def fresh(self) -> CellCounter:
+        """Return an empty one for the same grid."""
+        return CellCounter(self.grid, plus_zero=self._plus_zero)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An engine that ships this to its workers ships what makes an empty one, not 8 MB of zeros.
+        return partial(CellCounter, self.grid, plus_zero=self._plus_zero), ()
 
     def add(self, values: Array) -> None:
         """Count values.
@@ -152,19 +167,28 @@ class CellCounter:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """The cells that one pass looks into: a table from places to ranks, and how they are split."""
+    """The cells that one pass looks into, and how they are split.
 
-    table: Array
+    Attributes
+    ----------
+    places, low
+        Place among `size` and lowest key of each, in ascending order of keys.
+    shift, bits
+        Bits below a cell, and how many of them the split uses.
+    """
+
+    places: Array
     low: Array
+    size: int
     shift: int
     bits: int
 
-    @classmethod
-    def of(cls, places: Array, low: Array, *, size: int, shift: int, bits: int) -> Level:
-        """Make a level for the cells at `places` among `size`, with lowest keys `low`, in ascending order."""
-        table = np.full(size, -1, dtype=np.int32)
-        table[places] = np.arange(len(places), dtype=np.int32)
-        return cls(table=table, low=low, shift=shift, bits=bits)
+    @property
+    def table(self) -> Array:
+        """The rank of the cell at each place, shape (size,); -1 where none is looked into."""
+        table = np.full(self.size, -1, dtype=np.int32)
+        table[self.places] = np.arange(len(self.places), dtype=np.int32)
+        return table
 
     def split(self, rank: Array, keys: Array) -> Array:
         """Return the place of each key among the parts of its cell, shape (n,)."""
@@ -179,11 +203,19 @@ class SplitCounter:
         self.grid = grid
         self._levels = tuple(levels)
         self._plus_zero = plus_zero
+        self._tables = [level.table for level in levels]
         width = len(levels[-1].low)
         self._counts = np.zeros(width << levels[-1].bits, dtype=np.int64)
         self._one = np.zeros(width, dtype=np.int64)
         self._seen = np.zeros(width, dtype=bool)
         self._mixed = np.zeros(width, dtype=bool)
+
+    def fresh(self) -> SplitCounter:
+        """Return an empty one for the same cells."""
+        return SplitCounter(self.grid, self._levels, plus_zero=self._plus_zero)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(SplitCounter, self.grid, self._levels, plus_zero=self._plus_zero), ()
 
     def add(self, values: Array) -> None:
         """Count values that lie in the cells."""
@@ -234,11 +266,11 @@ class SplitCounter:
         if index is None:
             values = values[~np.isnan(values)]
             index = self.grid.index(values)
-        rank = self._levels[0].table[index]
+        rank = self._tables[0][index]
         kept = rank >= 0
         rank, keys = rank[kept], self.grid.subkeys(values[kept])
-        for before, level in pairwise(self._levels):
-            rank = level.table[before.split(rank, keys)]
+        for before, table in zip(self._levels[:-1], self._tables[1:], strict=True):
+            rank = table[before.split(rank, keys)]
             kept = rank >= 0
             rank, keys = rank[kept], keys[kept]
         return rank, keys

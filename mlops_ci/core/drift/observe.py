@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core.drift.categories import MOST_LEVELS, Categories, label
+from mlops_ci.core.drift.categories import MOST_LEVELS, NO_CATEGORIES, Categories, label
 from mlops_ci.core.drift.profile import ColumnProfile
 from mlops_ci.core.drift.sketch import EMPTY, Sketch, from_values, settle, union
 from mlops_ci.core.drift.sketching import HEAVIEST, Chunks, sketch_column
@@ -62,20 +63,29 @@ def time_profile(
 ) -> ColumnProfile:
     """Return the profile of a column of times, given as int64 microseconds since 1970, UTC."""
     sketch, _ = sketch_column(chunks, rows=rows, low=low, high=high, floats=False, heaviest=heaviest)
-    weekdays, hours = np.zeros(7, np.int64), np.zeros(24, np.int64)
+    counts = np.zeros(31, dtype=np.int64)
     for values in chunks():
-        weekdays += np.bincount((values // _DAY + 3) % 7, minlength=7)
-        hours += np.bincount(values % _DAY // (_DAY // 24), minlength=24)
-    parts = {
-        "weekday": _counted(_WEEKDAYS, weekdays),
-        "hour": _counted([f"{hour:02d}" for hour in range(24)], hours),
-    }
-    if np.count_nonzero(hours) <= 1:
-        del parts["hour"]
+        counts += time_counts(values)
     kind: Literal["time", "empty"] = "time" if sketch.n else "empty"
     return ColumnProfile(
-        kind=kind, dtype=dtype, rows=rows, missing=nulls, sketch=sketch, parts=parts if sketch.n else {}
+        kind=kind, dtype=dtype, rows=rows, missing=nulls, sketch=sketch, parts=time_parts(counts)
     )
+
+
+def time_counts(values: Array) -> Array:
+    """Return how many times (in microseconds) fall on each weekday, then in each hour, shape (7 + 24,)."""
+    weekdays = np.bincount((values // _DAY + 3) % 7, minlength=7)
+    return np.concatenate([weekdays, np.bincount(values % _DAY // (_DAY // 24), minlength=24)])
+
+
+def time_parts(counts: Array) -> dict[str, Categories]:
+    """Return `time_counts` by name; dates have no hours."""
+    if not counts.any():
+        return {}
+    parts = {"weekday": _counted(_WEEKDAYS, counts[:7])}
+    if np.count_nonzero(counts[7:]) > 1:
+        parts["hour"] = _counted([f"{hour:02d}" for hour in range(24)], counts[7:])
+    return parts
 
 
 def _counted(names: Sequence[str], counts: Array) -> Categories:
@@ -88,7 +98,7 @@ class TextCounter:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._categories = Categories()
+        self._categories = NO_CATEGORIES
         self._tokens = np.zeros(TOKEN_BUCKETS, dtype=np.int64)
         self._lengths: Sketch = EMPTY
 
@@ -99,6 +109,31 @@ class TextCounter:
                 self._counts[level] = self._counts.get(level, 0) + int(count)
         if len(self._counts) > MOST_LEVELS:
             self._flush()
+
+    def state(self) -> Mapping[str, Array]:
+        """Return what was counted as arrays, for another process."""
+        if self._categories is not NO_CATEGORIES:
+            self._flush()
+        text = json.dumps([self._counts, dict(self._categories.counts)]).encode()
+        buckets = self._categories.buckets
+        return {
+            "levels": np.frombuffer(text, dtype=np.uint8),
+            "buckets": np.empty(0, dtype=np.int64) if buckets is None else buckets,
+            "tokens": self._tokens,
+            "lengths": np.stack([self._lengths.low, self._lengths.high, self._lengths.count]),
+        }
+
+    def absorb(self, state: Mapping[str, Array]) -> None:
+        """Add what another counter counted."""
+        raw, done = json.loads(state["levels"].tobytes())
+        low, high, count = state["lengths"]
+        if len(low):
+            self._flush()
+            buckets = state["buckets"] if len(state["buckets"]) else None
+            self._categories = self._categories.merge(Categories(counts=done, buckets=buckets))
+            self._tokens += state["tokens"]
+            self._lengths = union([self._lengths, Sketch(low=low, high=high, count=count)])
+        self.add(raw.keys(), raw.values())
 
     def _flush(self) -> None:
         if not self._counts:

@@ -113,7 +113,7 @@ def _refine(
         else:
             places, size = grid.places(nodes), grid.length
         bits = min(shift, max(_SUB_BITS - int(len(nodes) - 1).bit_length(), 6))
-        levels.append(Level.of(places, nodes, size=size, shift=shift, bits=bits))
+        levels.append(Level(places=places, low=nodes, size=size, shift=shift, bits=bits))
         counter = SplitCounter(grid, levels, plus_zero=plus_zero)
         yield counter
         parts = counter.result()
