@@ -1,1 +1,1 @@
-"""Benchmarks: each runs with `python -m benchmarks.NAME`, and with `--quick` in short."""
+"""Benchmarks: each prints its figures beside a baseline or a peer, measured in the same run."""

@@ -6,6 +6,7 @@ so the profile is the same. The workers need this package installed.
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -76,9 +77,7 @@ def profile_frame(frame: Any, *, kinds: Mapping[str, str] | None = None) -> Prof
     kinds
         ``category``, ``number`` or ``text`` for columns that are to be taken as such.
     """
-    from pyspark.sql.pandas.types import to_arrow_schema  # noqa: PLC0415
-
-    schema = to_arrow_schema(frame.schema)
+    schema = _arrow_schema(frame)
     kinds = kinds or {}
     looks = {name: _Look(schema.field(name).type, kinds.get(name)) for name in schema.names}
     empty = {name: (schema.field(name).type, kinds.get(name)) for name in schema.names}
@@ -101,6 +100,14 @@ def profile_frame(frame: Any, *, kinds: Mapping[str, str] | None = None) -> Prof
         columns[name] = made if sketch.n else replace(made, kind="empty")
     rows = next(iter(looks.values())).rows if looks else 0
     return Profile(rows=rows, columns=columns)
+
+
+def _arrow_schema(frame: Any) -> Any:
+    from pyspark.sql.pandas.types import to_arrow_schema  # noqa: PLC0415
+
+    if "timezone" in inspect.signature(to_arrow_schema).parameters:  # from Spark 4 on
+        return to_arrow_schema(frame.schema, timezone="UTC")
+    return to_arrow_schema(frame.schema)
 
 
 def _steps(look: _Look) -> Steps:

@@ -125,7 +125,9 @@ def _pipeline(session: Session, unit: Unit) -> Pipeline:
     folder = project.relative_to(session.repository.root.resolve()).as_posix()
     config = None
     if session.on_forge and session.source.base:
-        config = session.repository.read(session.source.base, f"{folder}/.dvc/config".removeprefix("./"))
+        # Where the target branch has none, none is trusted: the change's own could name anything.
+        place = f"{folder}/.dvc/config".removeprefix("./")
+        config = session.repository.read(session.source.base, place) or b""
     return DvcPipeline(
         repository=session.repository,
         console=session.console,

@@ -73,7 +73,8 @@ def check(
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
     approval = _approval(tools, source) if judged.verdict.held else None
-    report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
+    edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
+    report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,))
 
 
@@ -129,8 +130,9 @@ def _judge(
             "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
         }
     if champion is None:
-        verdict = _without_champion(settings)
-        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said)
+        verdict = hold(_without_champion(settings), approvals)
+        said += [Notice(text=text, level="warning") for text in verdict.notices]
+        return Judged(verdict=verdict, holdout=holdout, notices=said)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
@@ -163,7 +165,7 @@ def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     """Hold a verdict that would merge for approval, where there are reasons that numbers cannot settle."""
     if not reasons or verdict.exit_code not in (0, 3):
         return verdict
-    return replace(verdict, held=True, notices=(*verdict.notices, f"Needs approval: {'; '.join(reasons)}."))
+    return replace(verdict, held=True)
 
 
 def record_of(

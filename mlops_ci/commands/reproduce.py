@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.ports import Evidence, PipelineRun
+from mlops_ci.adapters.ports import Evidence
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest, ModelFormat
 from mlops_ci.core.evidence import canonical
-from mlops_ci.core.lineage import Lineage, pipeline_version
 from mlops_ci.core.report import Source
 from mlops_ci.errors import EvidenceError, PredictionsError
 from mlops_ci.settings import Settings
@@ -30,8 +29,8 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
     EvidenceError
         If what the settings name is not there afterwards.
     """
-    pipeline = tools.pipeline()
-    run = pipeline.reproduce(settings.pipeline.reproduce, settings.pipeline.targets, _needed(settings, tools))
+    mode, targets = settings.pipeline.reproduce, settings.pipeline.targets
+    run = tools.pipeline().reproduce(mode, targets, _needed(settings, tools))
     places = _places(settings, tools.root, tools.repository.root)
     lock = tools.scratch / "dvc.lock"
     lock.write_text(run.lock_text, encoding="utf-8")
@@ -41,7 +40,7 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         model=settings.registry.model,
         head=source.head,
         target_commit=source.base,
-        lineage=_lineage(run, pipeline.environment_locks(), source.head),
+        lineage=run.lineage(source.head),
         stages=run.stages,
         predictions=_name(places, "predictions"),
         holdout=_name(places, "holdout"),
@@ -67,17 +66,6 @@ def _needed(settings: Settings, tools: Tools) -> list[str]:
     named += [metric.from_.partition(":")[0] for metric in settings.metrics.values() if metric.from_]
     named += [candidate.run_id.partition(":")[0]] if candidate.run_id else []
     return [os.path.relpath(tools.root / path, project) for path in named if path]
-
-
-def _lineage(run: PipelineRun, environment: Mapping[str, str], commit: str) -> Lineage:
-    data = {item.path: item for stage in run.stages for item in stage.deps}
-    return Lineage(
-        git_commit=commit,
-        pipeline_version=pipeline_version(run.stages, environment),
-        dvc_lock_digest=hashlib.sha256(run.lock_text.encode()).hexdigest(),
-        environment=environment,
-        data=[data[path] for path in sorted(data)],
-    )
 
 
 def model_format(path: Path) -> ModelFormat:
