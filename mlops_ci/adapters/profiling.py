@@ -53,9 +53,9 @@ def profile_column(
 ) -> ColumnProfile:
     """Return the profile of one column of a table."""
     dtype = table.schema.field(name).type
-    shown = str(dtype)
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
+    shown = str(dtype)
     if is_text(dtype) or pa.types.is_boolean(dtype) or pa.types.is_nested(dtype):
         return _texts(table, name, shown, kind)
     if pa.types.is_null(dtype):
