@@ -22,7 +22,7 @@ from mlops_ci.adapters.frames import (
     require_columns,
 )
 from mlops_ci.adapters.profiling import is_text
-from mlops_ci.adapters.tables import ArrowTable, ParquetTable, Table, same_schema
+from mlops_ci.adapters.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable
 from mlops_ci.errors import EvidenceError, ServiceError, UsageError
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -335,11 +335,3 @@ def _from_revision(name: str, revision: str, scratch: Path) -> Path:
             remedy="check path and revision (in CI: fetch-depth 0), and that the data was pushed: dvc push",
         ) from problem
     return target
-
-
-def unreadable(name: str, kind: str, problem: BaseException) -> EvidenceError:
-    """Return the error of a file that cannot be read as what it seems to be."""
-    return EvidenceError(
-        f"{name} cannot be read as {kind}: {first_line(problem)}",
-        remedy="it may be cut short or of another format: write it again",
-    )

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from mlops_ci.adapters.frames import first_line
+from mlops_ci.errors import EvidenceError
+
 BATCH_ROWS = 1 << 20
 
 
@@ -65,9 +68,12 @@ class ParquetTable:
 
     def arrays(self, column: str) -> Iterator[Any]:
         """Give the column's values, batch by batch."""
-        for file in self._files:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column], use_threads=False):
-                yield batch.column(0)
+        try:
+            for file in self._files:
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column], use_threads=False):
+                    yield batch.column(0)
+        except (pa.ArrowException, OSError) as problem:  # pages are read only now
+            raise unreadable(f"column '{column}' of {self.name}", "parquet", problem) from problem
 
     def bounds(self, column: str) -> tuple[Any, Any] | None:
         """Return least and greatest value from the statistics of all row groups, if all have them."""
@@ -94,3 +100,11 @@ class ParquetTable:
 def same_schema(schemas: Sequence[Any]) -> Any:
     """Return the schema that suits all parts: types widen (int to float), a missing column is an error."""
     return pa.unify_schemas(list(schemas), promote_options="permissive")
+
+
+def unreadable(name: str, kind: str, problem: BaseException) -> EvidenceError:
+    """Return the error of a file that cannot be read as what it seems to be."""
+    return EvidenceError(
+        f"{name} cannot be read as {kind}: {first_line(problem)}",
+        remedy="it may be cut short or of another format: write it again",
+    )
