@@ -12,23 +12,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_ci.adapters.arrow_arrays import empty_as_null
 from mlops_ci.adapters.frames import (
-    MISSING,
     check_file,
-    csv_parsing,
     file_format,
     first_line,
     require_columns,
 )
 from mlops_ci.adapters.profiling import is_text
+from mlops_ci.adapters.spooling import spool, spool_csv, spool_json
 from mlops_ci.adapters.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable
 from mlops_ci.errors import EvidenceError, ServiceError, UsageError
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _GLOB = re.compile(r"[*?\[]")
 _SUFFIXES = (".parquet", ".pq", ".csv", ".tsv", ".feather", ".arrow", ".ipc", ".jsonl", ".ndjson")
-_WIDER = {"null": pa.float64(), "int64": pa.float64(), "bool": pa.string()}
 
 
 @contextmanager
@@ -72,14 +69,14 @@ def _open_frame(source: Any, scratch: Path) -> Table:
     if isinstance(source, pa.Table):
         return ArrowTable(source, name)
     if isinstance(source, pa.RecordBatchReader):
-        return _spool(iter(source), source.schema, scratch / "stream.arrow", name)
+        return spool(iter(source), source.schema, scratch / "stream.arrow", name)
     if hasattr(source, "columns") and type(source).__module__.startswith("pandas"):
         return ArrowTable(_from_pandas(source), name)
     if hasattr(source, "__arrow_c_stream__"):
         reader = pa.RecordBatchReader.from_stream(source)
         if hasattr(source, "shape") or hasattr(source, "num_rows"):
             return ArrowTable(reader.read_all(), name)
-        return _spool(iter(reader), reader.schema, scratch / "stream.arrow", name)
+        return spool(iter(reader), reader.schema, scratch / "stream.arrow", name)
     if isinstance(source, dict):
         return ArrowTable(pa.table(source), "the mapping")
     raise UsageError(
@@ -168,7 +165,7 @@ def _joined(tables: Sequence[Table], name: str, scratch: Path) -> Table:
             arrays = [pa.chunked_array(parts).cast(schema.field(i).type) for i, parts in enumerate(columns)]
             yield from pa.table(arrays, schema=schema).to_batches()
 
-    return _spool(batches(), schema, scratch / "joined.arrow", name)
+    return spool(batches(), schema, scratch / "joined.arrow", name)
 
 
 def _parquet(files: Sequence[tuple[str, Any]], name: str) -> Table:
@@ -208,68 +205,9 @@ def _read_once(path: Path, kind: str, scratch: Path, number: int) -> Table:
         return _parquet([(str(path), path)], str(path))
     target = scratch / f"{number}.arrow"
     try:
-        return _spool_csv(path, target) if kind == "csv" else _spool_json(path, target)
+        return spool_csv(path, target) if kind == "csv" else spool_json(path, target)
     except (pa.ArrowException, OSError) as problem:
         raise unreadable(str(path), kind, problem) from problem
-
-
-def _spool_csv(path: Path, target: Path) -> Table:
-    """Stream a CSV; where a later block does not fit the type of the first, widen it and start again."""
-    from pyarrow import csv  # noqa: PLC0415
-
-    types: dict[str, Any] = {}
-    while True:
-        options = csv.ConvertOptions(column_types=types, null_values=list(MISSING))
-        reading = csv.ReadOptions(use_threads=False, block_size=16 * 2**20)
-        with csv.open_csv(
-            path, convert_options=options, read_options=reading, parse_options=csv_parsing(path.name)
-        ) as reader:
-            schema = reader.schema
-            require_columns(str(path), schema.names, (), EvidenceError)
-            try:
-                return _spool(map(_empty_as_null, reader), schema, target, str(path))
-            except pa.ArrowInvalid as problem:
-                column = _misfit(str(problem), schema)
-                if column is None or types.get(column) == pa.string():
-                    raise
-                types[column] = (
-                    _WIDER.get(str(schema.field(column).type), pa.string())
-                    if (column not in types)
-                    else pa.string()
-                )
-
-
-def _misfit(message: str, schema: Any) -> str | None:
-    """Return the column that pyarrow says it cannot convert, if it says so."""
-    found = re.search(r"In (?:CSV )?column #(\d+)", message)
-    place = int(found.group(1)) if found else -1
-    return schema.names[place] if 0 <= place < len(schema.names) else None
-
-
-def _empty_as_null(batch: Any) -> Any:
-    arrays = [
-        empty_as_null(column) if pa.types.is_string(column.type) else column for column in batch.columns
-    ]
-    return pa.record_batch(arrays, schema=batch.schema)
-
-
-def _spool_json(path: Path, target: Path) -> Table:
-    from pyarrow import json  # noqa: PLC0415
-
-    options = json.ReadOptions(use_threads=False, block_size=16 * 2**20)
-    if not hasattr(json, "open_json"):
-        return ArrowTable(json.read_json(path, read_options=options), str(path))
-    reader = json.open_json(path, read_options=options)
-    return _spool(iter(reader), reader.schema, target, str(path))
-
-
-def _spool(batches: Iterator[Any], schema: Any, target: Path, name: str) -> Table:
-    """Write batches to an Arrow IPC file and map it: memory stays small, every column can be read again."""
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    with pa.memory_map(str(target)) as mapped:
-        return ArrowTable(pa.ipc.open_file(mapped).read_all(), name)
 
 
 def _open_remote(url: str, scratch: Path) -> Table:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.drift.categories import NO_CATEGORIES, Categories
-from mlops_ci.core.drift.compact import INTERVALS, compact, decode, encode
+from mlops_ci.core.drift.compact import INTERVALS, compact
 from mlops_ci.core.drift.sketch import EMPTY, Sketch, union
 
 Array = NDArray[Any]
@@ -155,6 +155,8 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
+        from mlops_ci.core.drift.profile_json import column_to_dict  # noqa: PLC0415
+
         return {
             "schema_version": self.schema_version,
             "what": "mlops-ci profile",
@@ -176,6 +178,8 @@ class Profile:
         InvalidProfileError
             If it is none, damaged, or of a newer version.
         """
+        from mlops_ci.core.drift.profile_json import column_from_dict  # noqa: PLC0415
+
         try:
             data = json.loads(text)
             if data["what"] != "mlops-ci profile":
@@ -195,6 +199,8 @@ class Profile:
 
 def _fitting(column: ColumnProfile, min_count: int) -> ColumnProfile:
     """Coarsen a column until its JSON fits in 20 kB."""
+    from mlops_ci.core.drift.profile_json import column_to_dict  # noqa: PLC0415
+
     intervals = INTERVALS
     while True:
         made = column.stored(min_count, intervals)
@@ -204,85 +210,3 @@ def _fitting(column: ColumnProfile, min_count: int) -> ColumnProfile:
         ):
             return made
         intervals //= 2
-
-
-def column_to_dict(column: ColumnProfile) -> dict[str, Any]:
-    """Return one column as plain JSON values; the numbers in words come first, for people."""
-    mean, deviation = column.sketch.moments()
-    sketch = column.sketch
-    made: dict[str, Any] = {
-        "kind": column.kind,
-        "dtype": column.dtype,
-        "rows": column.rows,
-        "missing": column.missing,
-        "suppressed": column.suppressed,
-    }
-    if len(sketch.low):
-        made["about"] = {
-            "mean": _plain(mean),
-            "sd": _plain(deviation),
-            "quantiles": {str(q): _plain(sketch.quantile(q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95)},
-        }
-        made["sketch"] = {
-            "keys": "float64" if sketch.floats else "int64",
-            "intervals": len(sketch.low),
-            "low": encode(sketch.low),
-            "width": encode(sketch.high - sketch.low),
-            "count": encode(sketch.count),
-        }
-    if column.kind == "category":
-        made["categories"] = _categories_to_dict(column.categories)
-    if column.parts:
-        made["parts"] = {name: _categories_to_dict(part) for name, part in sorted(column.parts.items())}
-    if column.tokens is not None:
-        made["tokens"] = encode(column.tokens)
-    return made
-
-
-def column_from_dict(data: Mapping[str, Any]) -> ColumnProfile:
-    """Return the column that `column_to_dict` described, checked."""
-    sketch = EMPTY
-    if "sketch" in data:
-        item = data["sketch"]
-        low, width, count = (decode(item[key]) for key in ("low", "width", "count"))
-        sketch = Sketch(low=low, high=low + width, count=count, floats=item["keys"] == "float64")
-        sorted_apart = bool((sketch.high[:-1] < low[1:]).all() and (width >= 0).all() and (count > 0).all())
-        if not len(low) == len(width) == len(count) or not sorted_apart:
-            raise InvalidProfileError(f"the intervals of column '{data.get('name')}' are damaged")
-    if data["kind"] not in ("number", "category", "text", "time", "empty"):
-        raise InvalidProfileError(f"column '{data.get('name')}' has the unknown kind '{data['kind']}'")
-    return ColumnProfile(
-        kind=data["kind"],
-        dtype=str(data["dtype"]),
-        rows=int(data["rows"]),
-        missing=int(data["missing"]),
-        sketch=sketch,
-        categories=_categories_from_dict(data.get("categories", {})),
-        parts={name: _categories_from_dict(part) for name, part in data.get("parts", {}).items()},
-        tokens=decode(data["tokens"]) if "tokens" in data else None,
-        suppressed=int(data["suppressed"]),
-    )
-
-
-def _categories_to_dict(one: Categories) -> dict[str, Any]:
-    made: dict[str, Any] = {"counts": dict(one.counts)}
-    if one.other_rows:
-        made["other"] = {"rows": one.other_rows, "levels": one.other_levels, "max": one.other_max}
-    if one.buckets is not None:
-        made["buckets"] = encode(one.buckets)
-    return made
-
-
-def _categories_from_dict(data: Mapping[str, Any]) -> Categories:
-    other = data.get("other", {})
-    return Categories(
-        counts={str(level): int(count) for level, count in data.get("counts", {}).items()},
-        other_rows=int(other.get("rows", 0)),
-        other_levels=int(other.get("levels", 0)),
-        other_max=int(other.get("max", 0)),
-        buckets=decode(data["buckets"]) if "buckets" in data else None,
-    )
-
-
-def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None

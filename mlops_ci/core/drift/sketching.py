@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.drift.cells import Grid, choose_grid
-from mlops_ci.core.drift.counting import CellCounter, Counter, Holder, Level, OutsideGridError, SplitCounter
+from mlops_ci.core.drift.counting import CellCounter, Counter, Holder, OutsideGridError
 from mlops_ci.core.drift.sketch import Sketch, from_values, settle, union
+from mlops_ci.core.drift.splitting import Level, SplitCounter
 
 Array = NDArray[Any]
 Chunks = Callable[[], Iterable[Array]]
