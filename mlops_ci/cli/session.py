@@ -58,7 +58,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
-        token = "" if token == "none" else token  # the job that runs the change's code has none
+        token = "" if token == "none" else token  # noqa: S105 (the job that runs the change's code has none)
         if token:
             actions.mask(token)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
