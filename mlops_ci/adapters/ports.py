@@ -110,8 +110,11 @@ class Pipeline(Protocol):
     def checksum(self, path: Path) -> str:
         """Return the pipeline's own checksum of a file or folder, wherever it stands."""
 
-    def environment_locks(self) -> dict[str, str]:
-        """Return the checksums of the environment's lock files, by path."""
+    def environment_locks(self, revision: str | None = None) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path, here or at a revision."""
+
+    def stages_at(self, revision: str) -> list[Stage]:
+        """Return the stages as they stand at a revision, without running or fetching anything."""
 
 
 class Repository(Protocol):

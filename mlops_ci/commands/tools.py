@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlops_ci.adapters.ports import (
     Console,
@@ -52,6 +53,8 @@ class Tools:
         A folder of our own that is removed afterwards.
     registry, pipeline
         Made when first asked for: importing MLflow costs a second that not every path needs.
+    functions
+        Imports the user's own metrics by reference, from what is installed beside us.
     shell
         None where no code of the change may run: a job that holds tokens.
     ledger, read_judgement, operate, actor, now
@@ -75,3 +78,4 @@ class Tools:
     operate: Operator | None = None
     actor: str = ""
     now: Callable[[], datetime] = utc_now
+    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]] = lambda _: {}
