@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.evaluations import EvaluationFiles
 from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
@@ -101,6 +103,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
         shell=_shell(session, unit) if runs_code else None,
+        functions=partial(load_functions, outside=session.repository.root),
     )
 
 

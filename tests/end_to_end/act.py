@@ -194,6 +194,7 @@ class Hub:
         python: Path | None = None,
         run_id: int | None = None,
         attempt: int = 1,
+        keep: bool = False,
         timeout: float = 300.0,
     ) -> Run:
         """Run a workflow file of the repository, as the event on it would.
@@ -213,6 +214,9 @@ class Hub:
             Folder of the interpreter that ``actions/setup-python`` gives; none changes PATH not at all.
         run_id, attempt
             Of the run; each run gets a higher id unless told.
+        keep
+            Leave what act leaves, for a test to read files that outputs name: workspace and
+            RUNNER_TEMP of jobs that failed. Those of jobs that passed act removes itself.
         timeout
             Seconds until all is killed.
         """
@@ -256,7 +260,10 @@ class Hub:
             command += [part for key, value in pairs.items() for part in (option, f"{key}={value}")]
         for action, folder in {**_stand_ins(copy / workflow), **(actions or {})}.items():
             command += ["--local-repository", f"{action}={folder}"]
-        return _read(*_execute(command, copy, home, timeout))
+        done = _read(*_execute(command, copy, home, timeout))
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)  # an action's environment is large
+        return done
 
 
 def export_action(root: Path, into: Path) -> Path:
