@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_ci import __version__
 from mlops_ci.adapters.ports import CandidateRecord, Champion, Evidence, Registry
+from mlops_ci.commands.drift import Looked, with_drift
 from mlops_ci.commands.labels import trusted_labels
 from mlops_ci.commands.matching import columns_of, match, own_evaluation
 from mlops_ci.commands.tools import Tools
@@ -35,7 +36,7 @@ class Judged:
     notices: Sequence[Notice] = ()
 
 
-def check(
+def check(  # noqa: PLR0913
     settings: Settings,
     tools: Tools,
     evidence: Evidence,
@@ -43,6 +44,7 @@ def check(
     *,
     approvals: Sequence[str] = (),
     notices: Sequence[Notice] = (),
+    looked: Looked | None = None,
     dry_run: bool = False,
 ) -> Report:
     """Decide whether merging this candidate makes the model in production worse.
@@ -57,6 +59,8 @@ def check(
         Why this change needs someone's approval whatever its numbers say (it edits its own gate).
     notices
         What is already known and has to be said.
+    looked
+        What `commands.drift.look` found: it may hold or block by ``gate.on_drift``.
 
     Raises
     ------
@@ -72,14 +76,19 @@ def check(
     registry = tools.registry()
     approvals = [*approvals, *doubts]
     judged = _judge(settings, tools, registry, manifest, candidate, approvals)
+    looked = looked or Looked()
+    verdict, moved = with_drift(judged.verdict, looked, settings.gate.on_drift)
+    judged = replace(judged, verdict=verdict, notices=[*judged.notices, *moved])
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     if not dry_run:
-        ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
+        record = record_of(settings, tools, evidence, candidate, judged.verdict, source)
+        ref = registry.record(_with_profile(record, looked, tools.scratch))
     approval = _approval(tools, source) if judged.verdict.held else None
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(report, candidate=ref, actions=(kept,))
+    drifted = looked.found.to_dict() if looked.found else None
+    return replace(report, candidate=ref, actions=(kept,), drift=drifted)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -249,6 +258,15 @@ def record_of(
         artifacts=artifacts,
         datasets=_datasets(manifest),
     )
+
+
+def _with_profile(record: CandidateRecord, looked: Looked, scratch: Path) -> CandidateRecord:
+    """Keep the profile of the training data with the candidate."""
+    if looked.profile is None:
+        return record
+    place = scratch / "profile.json"
+    place.write_text(looked.profile, encoding="utf-8")
+    return replace(record, artifacts={**record.artifacts, tags.PROFILE_ARTIFACT: place})
 
 
 def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:

@@ -47,6 +47,8 @@ MODEL_ARTIFACT = "model"
 EVALUATION_ARTIFACT = "evaluation/predictions.parquet"
 DVC_LOCK_ARTIFACT = "evidence/dvc.lock"
 MANIFEST_ARTIFACT = "evidence/manifest.json"
+PROFILE_ARTIFACT = "evidence/profile.json"
+"""Profile of the training data: monitoring compares with it, and needs no training data."""
 
 
 def alias(name: str) -> str:
