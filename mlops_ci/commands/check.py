@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_ci.adapters.ports import Evidence
-from mlops_ci.commands.judge import Judged, after_drift, drift_of, judge
+from mlops_ci.commands.drift import with_drift
+from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
 from mlops_ci.commands.record import candidate_evaluation, record_of
 from mlops_ci.commands.tools import Tools
@@ -56,8 +57,8 @@ def check(
     approvals = [*approvals, *doubts]
     judged = judge(settings, tools, registry, manifest, candidate, approvals)
     drift = drift_of(settings, tools, evidence)
-    if drift is not None and drift["drifted"]:
-        judged = after_drift(settings, judged, drift)
+    verdict, moved = with_drift(judged.verdict, drift, manifest.drift_unread, settings.gate.on_drift)
+    judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     if not dry_run:
@@ -65,7 +66,7 @@ def check(
     approval = _approval(tools, source) if judged.verdict.held else None
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(report, candidate=ref, actions=(kept,), drift=drift)
+    return replace(report, candidate=ref, actions=(kept,), drift=drift.to_dict() if drift else None)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:

@@ -12,6 +12,7 @@ from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.compare import Results, compare
+from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
 from mlops_ci.core.report import Notice
 from mlops_ci.core.verdict import Result, Verdict
@@ -111,32 +112,16 @@ def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     return replace(verdict, held=True)
 
 
-def drift_of(settings: Settings, tools: Tools, evidence: Evidence) -> dict[str, Any] | None:
+def drift_of(settings: Settings, tools: Tools, evidence: Evidence) -> DriftReport | None:
     """Compare the profiles of the two data sets that the settings name; None where they name none."""
     profiles = evidence.manifest.profiles
     if settings.gate.on_drift == "ignore" or not {"reference", "current"} <= set(profiles):
         return None
     sides = [str(evidence.places[profiles[side]]) for side in ("reference", "current")]
-    found = tools.drift(
+    return tools.drift(
         *sides,
         sensitivity=settings.drift.sensitivity,
         columns=settings.drift.columns,
         min_count=settings.privacy.min_count,
         show=settings.privacy.show,
     )
-    return found.to_dict()
-
-
-def after_drift(settings: Settings, judged: Judged, drift: dict[str, Any]) -> Judged:
-    """Add what the policy says of drifted data: a notice, an approval, or a block."""
-    moved = [column["name"] for column in drift["columns"] if column["drifted"]]
-    named = ", ".join(f"`{name}`" for name in moved[:5]) + (
-        f" and {len(moved) - 5} more" if moved[5:] else ""
-    )
-    text = f"The data drifted: {named or 'its rows taken together'}."
-    verdict = judged.verdict
-    if settings.gate.on_drift == "approve":
-        verdict = hold(verdict, [text])
-    elif settings.gate.on_drift == "block" and verdict.exit_code in (0, 3):
-        verdict = replace(verdict, blocked=True)
-    return replace(judged, verdict=verdict, notices=(*judged.notices, Notice(text=text, level="warning")))

@@ -16,7 +16,7 @@ from mlops_ci.core.bundle import Manifest, ModelFormat
 from mlops_ci.core.evidence import canonical
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Source
-from mlops_ci.errors import EvidenceError, PredictionsError
+from mlops_ci.errors import EvidenceError, PredictionsError, ServiceError
 from mlops_ci.settings import Settings
 
 
@@ -34,7 +34,7 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
     run = tools.pipeline().reproduce(mode, targets, _needed(settings, tools))
     places = _places(settings, tools.root, tools.repository.root)
     folder = _holdout_folder(settings, tools, run.stages, places)
-    profiles = _profiles(settings, tools)
+    profiles, unread = _profiles(settings, tools)
     lock = tools.scratch / "dvc.lock"
     lock.write_text(run.lock_text, encoding="utf-8")
     model = places.get("model")
@@ -48,6 +48,7 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         predictions=_name(places, "predictions"),
         holdout=_name(places, "holdout"),
         holdout_folder="holdout-folder.json" if folder else None,
+        drift_unread=unread,
         profiles={side: f"profile/{side}.json" for side in profiles},
         dvc_lock="dvc.lock",
         model_path=_name(places, "model"),
@@ -81,19 +82,25 @@ def _plain(data: str) -> bool:
     return not any(mark in data for mark in ("://", "*", "@"))
 
 
-def _profiles(settings: Settings, tools: Tools) -> dict[str, Path]:
-    """Profile the data that drift is looked for in: small, and free of rows, so that it can travel."""
-    found = {}
+def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
+    """Profile the data that drift is looked for in: small, and free of rows, so that it can travel.
+
+    Data that cannot be read here are no reason to judge nothing: why is returned, for the report.
+    """
+    found: dict[str, Path] = {}
     for side in ("reference", "current"):
         data = getattr(settings.drift, side)
-        if data is not None:
+        if data is None:
+            continue
+        place = data if "://" in data or "@" in data else str(tools.root / data)
+        try:
             with tools.console.group(f"Profile of drift.{side}: {data}"):
-                text = tools.profile(
-                    data if "://" in data else str(tools.root / data), settings.privacy.min_count
-                )
-            found[side] = tools.scratch / f"{side}.json"
-            found[side].write_text(text, encoding="utf-8")
-    return found
+                text = tools.profile(place, settings.privacy.min_count)
+        except (EvidenceError, ServiceError) as problem:
+            return found, f"Drift was not looked at: {problem.problem}"
+        found[side] = tools.scratch / f"{side}.json"
+        found[side].write_text(text, encoding="utf-8")
+    return found, ""
 
 
 def _holdout_folder(
