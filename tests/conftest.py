@@ -12,7 +12,7 @@ import pytest
 from dvc_repo import DvcRepo, copy_dvc_repo, make_dvc_repo
 from fakes.github import GitHub
 from guarded_repo import GuardedRepo, adopt, make_guarded
-from mlflow_parts import Server, start_server
+from mlflow_parts import Server, emptied, start_server
 
 from mlops_ci.adapters.mlflow import MlflowRegistry
 
@@ -70,6 +70,16 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real MLflow server for the whole test run."""
     with start_server(tmp_path_factory.mktemp("mlflow-server")) as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.e2e)])
+def registry(request: pytest.FixtureRequest) -> Iterator[MlflowRegistry]:
+    """An empty registry: on sqlite, and on the server, which is emptied afterwards."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_registry")
+        return
+    yield (registry := MlflowRegistry(request.getfixturevalue("mlflow_server").uri))
+    emptied(registry)
 
 
 @pytest.fixture(scope="session")

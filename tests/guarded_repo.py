@@ -47,7 +47,7 @@ class GuardedRepo:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def call(self, *arguments: str, folder: Path | None = None) -> Outcome:
+    def call(self, *arguments: str, folder: Path | None = None, env: dict[str, str] | None = None) -> Outcome:
         with self.monkeypatch.context() as patched:
             patched.chdir(folder or self.repo.root)
             patched.setattr(sys, "argv", ["mlops-ci", *arguments])
@@ -55,6 +55,8 @@ class GuardedRepo:
             patched.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{self.repo.root.parent / 'mlflow.db'}")
             for name in [name for name in os.environ if name.startswith("GITHUB_")]:
                 patched.delenv(name)
+            for name, value in (env or {}).items():
+                patched.setenv(name, value)
             self.capsys.readouterr()
             with pytest.raises(SystemExit) as ended:
                 main()

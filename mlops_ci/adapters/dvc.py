@@ -111,9 +111,16 @@ class DvcPipeline:
         passed = [f"stages saw these variables: {', '.join(self.passed)}"] if self.passed else []
         return replace(run, notices=(*run.notices, *passed), environment=self.environment_locks())
 
-    def environment_locks(self) -> dict[str, str]:
+    def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""
-        return environment_locks([self.repository.root, self.root], self.repository.root)
+        if revision is None:
+            return environment_locks([self.repository.root, self.root], self.repository.root)
+        prefix = self.root.relative_to(self.repository.root)
+        folders = {"", "." if prefix == Path() else prefix.as_posix()} - {"."}
+        wanted = [path for path in self.repository.paths(revision) if path.rpartition("/")[0] in folders]
+        with tempfile.TemporaryDirectory(prefix="mlops-ci-") as name:
+            self.repository.export(revision, wanted, Path(name))
+            return environment_locks([Path(name), Path(name) / prefix], Path(name))
 
     def read(self) -> Project:
         """Read the project's files.

@@ -200,6 +200,8 @@ class MlflowRegistry:
                 mlflow_runs.upload(client, run_id, local, target)
             for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
                 client.log_metric(run_id, name, value)
+            if not found.run_id:
+                client.set_terminated(run_id, "FINISHED")
             mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
 
     def set_alias(self, model: str, alias: str, version: str) -> None:

@@ -100,8 +100,11 @@ class Pipeline(Protocol):
             If the data remote does not answer.
         """
 
-    def environment_locks(self) -> dict[str, str]:
-        """Return the checksums of the environment's lock files, by path."""
+    def environment_locks(self, revision: str | None = None) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path, here or at a revision."""
+
+    def stages_at(self, revision: str) -> list[Stage]:
+        """Return the stages as they stand at a revision, without running or fetching anything."""
 
 
 class Repository(Protocol):

@@ -89,7 +89,7 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
     model, source = unit.settings.registry.model, session.source
     try:
         evidence = read_bundle(bundle, model) if bundle else run_reproduce(unit.settings, tools, source)
-        approvals = approvals_needed(tools.repository, source, unit.settings, unit.config, evidence.manifest)
+        approvals = approvals_needed(unit.settings, tools, source, unit.config)
         return run_check(
             unit.settings,
             tools,

@@ -18,6 +18,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare the predictions of two models on the same rows."),
     "plan": ("compare", "Say how many labelled rows a holdout needs."),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "drift": ("data", "Compare two data sets, and say which columns changed."),
+    "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
     "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.evaluations import EvaluationFiles
 from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
@@ -56,6 +58,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
+        token = "" if token == "none" else token  # noqa: S105 (the job that runs the change's code has none)
         if token:
             actions.mask(token)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
@@ -101,6 +104,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
         shell=_shell(session, unit) if runs_code else None,
+        functions=partial(load_functions, outside=session.repository.root),
     )
 
 
@@ -125,7 +129,9 @@ def _pipeline(session: Session, unit: Unit) -> Pipeline:
     folder = project.relative_to(session.repository.root.resolve()).as_posix()
     config = None
     if session.on_forge and session.source.base:
-        config = session.repository.read(session.source.base, f"{folder}/.dvc/config".removeprefix("./"))
+        # Where the target branch has none, none is trusted: the change's own could name anything.
+        place = f"{folder}/.dvc/config".removeprefix("./")
+        config = session.repository.read(session.source.base, place) or b""
     return DvcPipeline(
         repository=session.repository,
         console=session.console,

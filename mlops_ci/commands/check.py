@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from mlops_ci import __version__
 from mlops_ci.adapters.ports import CandidateRecord, Champion, Evidence, Registry
-from mlops_ci.commands.matching import columns_of, match
+from mlops_ci.commands.labels import trusted_labels
+from mlops_ci.commands.matching import columns_of, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -65,15 +67,18 @@ def check(
     """
     manifest = evidence.manifest
     _refuse(manifest, source)
-    candidate = candidate_evaluation(settings, tools, evidence)
+    labels, doubts = trusted_labels(settings, tools, evidence, source)
+    candidate = candidate_evaluation(settings, tools, evidence, labels)
     registry = tools.registry()
+    approvals = [*approvals, *doubts]
     judged = _judge(settings, tools, registry, manifest, candidate, approvals)
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
     approval = _approval(tools, source) if judged.verdict.held else None
-    report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
+    edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
+    report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,))
 
 
@@ -97,14 +102,18 @@ def _refuse(manifest: Manifest, source: Source) -> None:
         )
 
 
-def candidate_evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
-    """Read the candidate's predictions; None where the settings name no predictions file."""
+def candidate_evaluation(
+    settings: Settings, tools: Tools, evidence: Evidence, labels: Path | None
+) -> Evaluation | None:
+    """Read the candidate's predictions; None where the settings name no predictions file.
+
+    `labels` is the file that targets are joined from by id; None takes those of the predictions file.
+    """
     manifest = evidence.manifest
     if manifest.predictions is None:
         if settings.evaluation.predictions:
             raise EvidenceError(f"the evidence has no predictions ({settings.evaluation.predictions})")
         return None
-    labels = evidence.places[manifest.holdout] if manifest.holdout else None
     return tools.evaluations.read(evidence.places[manifest.predictions], columns_of(settings), labels)
 
 
@@ -122,12 +131,7 @@ def _judge(
     said = [Notice(text=text) for text in manifest.notices]
     holdout: dict[str, Any] = {}
     if candidate is not None:
-        digest = holdout_digest(candidate)
-        holdout = {
-            "digest": digest,
-            "n": len(candidate),
-            "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
-        }
+        holdout = _holdout(registry, name, candidate)
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
@@ -142,10 +146,39 @@ def _judge(
         holdout |= {"n": len(matched.candidate), "matched": matched.how}
         reasons += matched.approvals
         said += matched.notices
-    verdict = compare(theirs, mine, policy, same_model=same)
+    own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
+    functions = tools.functions(own.values())
+    verdict = compare(
+        theirs,
+        mine,
+        policy,
+        same_model=same,
+        uses=holdout.get("uses", 0),
+        promotions=holdout.get("promotions"),
+        reference=_reference(settings, tools, registry) if policy.max_total_loss else None,
+        functions={name: functions[reference] for name, reference in own.items()},
+    )
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
     return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said)
+
+
+def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:
+    """Return the holdout's identity, and how often it was used: each use lets some luck through."""
+    digest = holdout_digest(candidate)
+    uses = registry.holdout_uses(model, digest, excluding=evaluation_digest(candidate))
+    versions = registry.history(model)
+    promotions = sum(version.tags.get(tags.HOLDOUT_DIGEST) == digest for version in versions)
+    return {"digest": digest, "n": len(candidate), "uses": uses, "promotions": promotions}
+
+
+def _reference(settings: Settings, tools: Tools, registry: Registry) -> Results | None:
+    """Return the fixed reference champion: the version with the alias `reference`."""
+    reference = registry.champion(settings.registry.model, settings.registry.reference)
+    if reference is None:
+        return None
+    evaluation = own_evaluation(tools, registry, reference)
+    return Results(scalars=reference.metrics, evaluation=evaluation)
 
 
 def _without_champion(settings: Settings) -> Verdict:
@@ -164,7 +197,7 @@ def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     """Hold a verdict that would merge for approval, where there are reasons that numbers cannot settle."""
     if not reasons or verdict.exit_code not in (0, 3):
         return verdict
-    return replace(verdict, held=True, notices=(*verdict.notices, f"Needs approval: {'; '.join(reasons)}."))
+    return replace(verdict, held=True)
 
 
 def record_of(
@@ -210,7 +243,8 @@ def record_of(
         run_id=manifest.run_id,
         name=f"{manifest.model} {manifest.head[:10]}",
         params=manifest.params,
-        metrics=dict(manifest.metrics) | {f.metric: f.candidate for f in overall if f.candidate is not None},
+        metrics=dict(manifest.metrics)
+        | {f.metric: f.candidate for f in overall if f.candidate is not None and isfinite(f.candidate)},
         tags={key: value for key, value in carried.items() if value},
         artifacts=artifacts,
         datasets=_datasets(manifest),

@@ -6,15 +6,16 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.ports import Evidence, PipelineRun
+from mlops_ci.adapters.ports import Evidence
+from mlops_ci.commands.labels import folder_listing
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest, ModelFormat
 from mlops_ci.core.evidence import canonical
-from mlops_ci.core.lineage import Lineage, pipeline_version
+from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Source
 from mlops_ci.errors import EvidenceError, PredictionsError
 from mlops_ci.settings import Settings
@@ -30,9 +31,10 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
     EvidenceError
         If what the settings name is not there afterwards.
     """
-    pipeline = tools.pipeline()
-    run = pipeline.reproduce(settings.pipeline.reproduce, settings.pipeline.targets, _needed(settings, tools))
+    mode, targets = settings.pipeline.reproduce, settings.pipeline.targets
+    run = tools.pipeline().reproduce(mode, targets, _needed(settings, tools))
     places = _places(settings, tools.root, tools.repository.root)
+    folder = _holdout_folder(settings, tools, run.stages, places)
     lock = tools.scratch / "dvc.lock"
     lock.write_text(run.lock_text, encoding="utf-8")
     model = places.get("model")
@@ -41,10 +43,11 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         model=settings.registry.model,
         head=source.head,
         target_commit=source.base,
-        lineage=_lineage(run, pipeline.environment_locks(), source.head),
+        lineage=run.lineage(source.head),
         stages=run.stages,
         predictions=_name(places, "predictions"),
         holdout=_name(places, "holdout"),
+        holdout_folder="holdout-folder.json" if folder else None,
         dvc_lock="dvc.lock",
         model_path=_name(places, "model"),
         model_digest=tools.files.digest(model) if model else None,
@@ -56,7 +59,8 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         notices=run.notices,
     )
     bundled = {_name(places, role) or role: place for role, place in places.items()}
-    return Evidence(manifest=manifest, places=bundled | {"dvc.lock": lock})
+    more = {"holdout-folder.json": folder} if folder else {}
+    return Evidence(manifest=manifest, places=bundled | {"dvc.lock": lock} | more)
 
 
 def _needed(settings: Settings, tools: Tools) -> list[str]:
@@ -69,15 +73,20 @@ def _needed(settings: Settings, tools: Tools) -> list[str]:
     return [os.path.relpath(tools.root / path, project) for path in named if path]
 
 
-def _lineage(run: PipelineRun, environment: Mapping[str, str], commit: str) -> Lineage:
-    data = {item.path: item for stage in run.stages for item in stage.deps}
-    return Lineage(
-        git_commit=commit,
-        pipeline_version=pipeline_version(run.stages, environment),
-        dvc_lock_digest=hashlib.sha256(run.lock_text.encode()).hexdigest(),
-        environment=environment,
-        data=[data[path] for path in sorted(data)],
-    )
+def _holdout_folder(
+    settings: Settings, tools: Tools, stages: Sequence[Stage], places: Mapping[str, Path]
+) -> Path | None:
+    """Write the listing of the folder that the holdout is in, where DVC tracks that folder as one."""
+    if "holdout" not in places:
+        return None
+    project = (tools.root / settings.pipeline.directory).resolve()
+    tracked = {path for stage in stages for path in [*stage.outs, *(dep.path for dep in stage.deps)]}
+    for parent in places["holdout"].resolve().parents:
+        if parent.is_relative_to(project) and parent.relative_to(project).as_posix() in tracked:
+            listing = tools.scratch / "holdout-folder.json"
+            listing.write_bytes(folder_listing(parent))
+            return listing
+    return None
 
 
 def model_format(path: Path) -> ModelFormat:

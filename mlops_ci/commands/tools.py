@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlops_ci.adapters.ports import Console, Evaluations, Files, Forge, Frames, Pipeline, Registry, Repository
 
@@ -24,6 +25,8 @@ class Tools:
         A folder of our own that is removed afterwards.
     registry, pipeline
         Made when first asked for: importing MLflow costs a second that not every path needs.
+    functions
+        Imports the user's own metrics by reference, from what is installed beside us.
     shell
         None where no code of the change may run: a job that holds tokens.
     """
@@ -39,3 +42,4 @@ class Tools:
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
     shell: Shell | None = None
+    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]] = lambda _: {}

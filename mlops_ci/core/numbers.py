@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mlops_ci.core.drift import show
+
 ICONS = {
     "better": "✅",
     "non_inferior": "✅",
@@ -103,4 +105,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "verdict_icon": verdict_icon,
     "short": short,
     "seconds": seconds,
+    **show.FILTERS,
 }

@@ -28,6 +28,8 @@ class RegistrySettings(_Block):
     """Alias of the version in production."""
     challenger: str = "challenger"
     """Alias of the version that serves as a canary."""
+    reference: str = "reference"
+    """Alias of the fixed reference champion that `gate.max_total_loss` speaks of."""
     tracking_uri: str | None = None
     """MLflow tracking server; the flag, the action's input and MLFLOW_TRACKING_URI come first."""
     registry_uri: str | None = None

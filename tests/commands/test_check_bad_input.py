@@ -160,7 +160,8 @@ def test_a_loosened_policy_is_not_in_force_and_needs_approval(guarded: GuardedRe
     guarded.change(**{"mlops-ci.yaml": SETTINGS.replace("0.05", "0.9"), "README.md": "x"})
     done = guarded.check()
     assert done.code == 3
-    assert "mlops-ci.yaml" in str(done.json["notices"])
+    (danger,) = [notice["text"] for notice in done.json["notices"] if notice["level"] == "danger"]
+    assert danger.startswith("This change touches its own gate: `mlops-ci.yaml`")
 
 
 def test_deleted_settings_stay_in_force(guarded: GuardedRepo) -> None:
