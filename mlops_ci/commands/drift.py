@@ -103,12 +103,7 @@ def look(settings: Settings, compare: Compare, make_profile: Callable[[str], Pro
     reference, current = settings.drift.reference, settings.drift.current
     if not reference:
         return Looked()
-    options = {
-        "sensitivity": settings.drift.sensitivity,
-        "columns": settings.drift.columns,
-        "min_count": settings.privacy.min_count,
-        "show": settings.privacy.show,
-    }
+    options = options_of(settings)
     text = None
     try:
         text = make_profile(_placed(reference, root)).to_json(settings.privacy.min_count)
@@ -118,6 +113,23 @@ def look(settings: Settings, compare: Compare, make_profile: Callable[[str], Pro
         return Looked(found=found, profile=text)
     except (EvidenceError, ServiceError) as problem:
         return Looked(unread=f"Drift was not looked at: {problem.problem}", profile=text)
+
+
+def options_of(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    own = settings.drift
+    return {
+        "sensitivity": own.sensitivity,
+        "method": own.method,
+        "thresholds": own.thresholds,
+        "columns": own.columns,
+        "max_share": own.max_share,
+        "target": own.target,
+        "prediction": own.prediction,
+        "multivariate": own.multivariate,
+        "min_count": settings.privacy.min_count,
+        "show": settings.privacy.show,
+    }
 
 
 def with_drift(verdict: Verdict, looked: Looked, on_drift: OnDrift) -> tuple[Verdict, list[Notice]]:

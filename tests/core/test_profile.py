@@ -25,7 +25,7 @@ def table(seed: int, n: int) -> pa.Table:
             "gap": pa.array(rng.normal(size=n), mask=rng.random(n) < 0.1),
             "level": rng.choice(["a", "b", "c"], n, p=[0.7, 0.2, 0.1]),
             "many": np.char.add("level ", rng.integers(0, 5000, n).astype(str)),
-            "name": np.char.add("somebody ", np.arange(n).astype(str)),
+            "name": np.char.add("somebody ", np.char.zfill(np.arange(n).astype(str), 6)),
             "ok": rng.random(n) < 0.4,
             "time": pa.array(np.datetime64("2026-01-01", "s") + rng.integers(0, 10**7, n)),
         }
