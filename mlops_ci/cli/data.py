@@ -36,7 +36,7 @@ _multivariate = click.option(
 @_multivariate
 @output_options
 def drift(reference: str | None, current: str | None, **options: Any) -> int:
-    r"""Compare CURRENT data with REFERENCE data, and say which columns changed.
+    """Compare CURRENT data with REFERENCE data, and say which columns changed.
 
     Each side is a file, a folder, a glob, an s3:// or gs:// address, path@REVISION of data that DVC
     tracks, or a profile. Without arguments: drift.reference and drift.current of mlops-ci.yaml.
@@ -89,7 +89,7 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
     "--min-count", type=click.IntRange(1), default=10, show_default=True, help="Leave rarer values out."
 )
 def profile(data: str, output: Path, min_count: int) -> int:
-    r"""Keep what `drift` needs of DATA in a small JSON file, so that its rows are not needed again.
+    """Keep what `drift` needs of DATA in a small JSON file, so that its rows are not needed again.
 
     \b
     At training time:   mlops-ci profile data/train.parquet -o profile.json

@@ -21,12 +21,9 @@ from mlops_ci.cli.options import (
 from mlops_ci.cli.session import Session, Unit, open_session, tools_for, units
 from mlops_ci.commands.check import check as run_check
 from mlops_ci.commands.check import could_not_tell
-from mlops_ci.commands.drift import look
 from mlops_ci.commands.reproduce import reproduce as run_reproduce
 from mlops_ci.commands.tamper import approvals_needed
 from mlops_ci.core.bundle import Failure, Manifest
-from mlops_ci.core.drift.profile import Profile
-from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Report
 from mlops_ci.errors import MlopsCiError
 
@@ -63,7 +60,7 @@ _report_dir = click.option(
 @output_options
 @dry_run_option
 def check(**options: Any) -> int:
-    r"""Judge this change's model against the champion, report, and gate the merge.
+    """Judge this change's model against the champion, report, and gate the merge.
 
     Reproduces the pipeline (or reads --evidence), compares the candidate with the champion in MLflow on
     the same holdout rows, keeps the candidate's run, and says what merging would do.
@@ -100,23 +97,10 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
             source,
             approvals=approvals,
             notices=unit.notices,
-            looked=look(unit.settings, _compare_data, _profile_data, unit.root),
             dry_run=session.options["dry_run"],
         )
     except MlopsCiError as error:
         return could_not_tell(model, error, source, unit.notices)
-
-
-def _compare_data(*sides: str, **options: Any) -> DriftReport:
-    from mlops_ci.api_drift import drift  # noqa: PLC0415
-
-    return drift(*sides, **options)
-
-
-def _profile_data(source: str) -> Profile:
-    from mlops_ci.api_drift import profile  # noqa: PLC0415
-
-    return profile(source)
 
 
 @click.command()
@@ -131,7 +115,7 @@ def _profile_data(source: str) -> Profile:
     help="Folder to write the bundle to.",
 )
 def reproduce(**options: Any) -> int:
-    r"""Run the pipeline without any token, and write the evidence for `check`.
+    """Run the pipeline without any token, and write the evidence for `check`.
 
     This is the first of the two jobs: it runs the change's code and needs no access to the forge or the
     registry. A pipeline that fails leaves a bundle too, so that the second job can say so.

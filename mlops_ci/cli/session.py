@@ -19,6 +19,7 @@ from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.ports import Console, Forge, Pipeline, Registry
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.commands.tools import Tools
+from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import HoldoutError, SettingsError, UsageError
 from mlops_ci.settings import Settings, read_settings, trusted
@@ -58,6 +59,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
+        token = "" if token == "none" else token  # noqa: S105 (the job that runs the change's code has none)
         if token:
             actions.mask(token)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
@@ -103,8 +105,22 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
         shell=_shell(session, unit) if runs_code else None,
+        profile=_profile,
+        drift=_drift,
         functions=partial(load_functions, outside=session.repository.root),
     )
+
+
+def _profile(data: str, min_count: int) -> str:
+    from mlops_ci.api_drift import profile  # noqa: PLC0415
+
+    return profile(data).stored(min_count).to_json(min_count)
+
+
+def _drift(reference: str, current: str, **options: Any) -> DriftReport:
+    from mlops_ci.api_drift import drift  # noqa: PLC0415
+
+    return drift(reference, current, **options)
 
 
 def registry_of(session: Session, settings: Settings) -> Registry:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from mlops_ci.core.drift.profile import Profile
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.policy import OnDrift
 from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
-from mlops_ci.errors import EvidenceError, ServiceError
 from mlops_ci.settings import Settings
 
 Compare = Callable[..., DriftReport]
@@ -70,51 +67,6 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Looked:
-    """What a check knows of its data.
-
-    Attributes
-    ----------
-    found
-        The comparison of reference and current data, or None.
-    unread
-        Why there is none: data that cannot be read here is said, and never passes for "no drift".
-        Empty where nothing is configured.
-    profile
-        The stored profile of the reference, as text, to be kept with the candidate; or None.
-    """
-
-    found: DriftReport | None = None
-    unread: str = ""
-    profile: str | None = None
-
-
-def look(settings: Settings, compare: Compare, make_profile: Callable[[str], Profile], root: Path) -> Looked:
-    """Look for drift between the settings' reference and current data, and profile the reference.
-
-    Parameters
-    ----------
-    compare, make_profile
-        `mlops_ci.drift` and `mlops_ci.profile`.
-    root
-        Folder of the settings, which their paths are relative to.
-    """
-    reference, current = settings.drift.reference, settings.drift.current
-    if not reference:
-        return Looked()
-    options = options_of(settings)
-    text = None
-    try:
-        text = make_profile(_placed(reference, root)).to_json(settings.privacy.min_count)
-        if not current:
-            return Looked(profile=text)
-        found = compare(_placed(reference, root), _placed(current, root), **options)
-        return Looked(found=found, profile=text)
-    except (EvidenceError, ServiceError) as problem:
-        return Looked(unread=f"Drift was not looked at: {problem.problem}", profile=text)
-
-
 def options_of(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
     own = settings.drift
@@ -132,9 +84,19 @@ def options_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def with_drift(verdict: Verdict, looked: Looked, on_drift: OnDrift) -> tuple[Verdict, list[Notice]]:
-    """Return a check's verdict with what drift does to it, and what has to be said."""
-    found, unread = looked.found, looked.unread
+def with_drift(
+    verdict: Verdict, found: DriftReport | None, unread: str, on_drift: OnDrift
+) -> tuple[Verdict, list[Notice]]:
+    """Return a check's verdict with what drift does to it, and what has to be said.
+
+    Parameters
+    ----------
+    found
+        The comparison of reference and current data, or None.
+    unread
+        Why there is none: data that cannot be read is said, and never passes for "no drift". Empty
+        where nothing is configured.
+    """
     if found is None or not found.drifted or on_drift == "ignore":
         kept = hold_for(verdict) if unread and on_drift in ("approve", "block") else verdict
         return kept, [Notice(text=unread, level="warning")] if unread else []
@@ -147,10 +109,3 @@ def with_drift(verdict: Verdict, looked: Looked, on_drift: OnDrift) -> tuple[Ver
 def hold_for(verdict: Verdict) -> Verdict:
     """Hold a verdict that would merge for someone's approval."""
     return replace(verdict, held=True) if verdict.exit_code == 0 else verdict
-
-
-def _placed(source: str, root: Path) -> str:
-    """Return a path as seen from the folder of the settings; addresses and revisions as they are."""
-    if "://" in source or "@" in source or Path(source).is_absolute():
-        return source
-    return str(root / source)

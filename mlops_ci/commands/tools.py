@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_ci.adapters.ports import Console, Evaluations, Files, Forge, Frames, Pipeline, Registry, Repository
+from mlops_ci.core.drift.result import DriftReport
 
 # Runs a trusted command line in the user's environment with these variables added.
 Shell = Callable[[str, Mapping[str, str]], None]
@@ -25,6 +26,10 @@ class Tools:
         A folder of our own that is removed afterwards.
     registry, pipeline
         Made when first asked for: importing MLflow costs a second that not every path needs.
+    profile
+        Returns the stored form of the profile of a data set, without values rarer than a count.
+    drift
+        Compares two data sets or stored profiles, as `mlops_ci.drift`.
     functions
         Imports the user's own metrics by reference, from what is installed beside us.
     shell
@@ -41,5 +46,7 @@ class Tools:
     evaluations: Evaluations
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
+    profile: Callable[[str, int], str]
+    drift: Callable[..., DriftReport]
+    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]]
     shell: Shell | None = None
-    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]] = lambda _: {}

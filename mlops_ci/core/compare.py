@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops_ci.core.align import mismatch, same_predictions
+from mlops_ci.core.align import mismatch, not_finite, same_predictions
 from mlops_ci.core.decision import correct_family, decide
 from mlops_ci.core.draft import Draft, draft_of, missing, tell
 from mlops_ci.core.estimate import UndefinedError
@@ -98,6 +98,10 @@ def compare(champion: Evidence, candidate: Evidence, policy: Policy, **context: 
     champion, candidate = as_results(champion), as_results(candidate)
     if around.same_model:
         return unchanged(champion, candidate, policy, "Champion and candidate are the same bytes.")
+    for side, results in (("champion", champion), ("candidate", candidate)):
+        flaw = results.evaluation and not_finite(results.evaluation)
+        if flaw:
+            return incomparable(f"the {side}'s {flaw}")
     if champion.evaluation is not None and candidate.evaluation is not None:
         problem = mismatch(champion.evaluation, candidate.evaluation)
         if problem:

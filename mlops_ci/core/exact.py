@@ -9,6 +9,8 @@ from mlops_ci.core.proportions import Floats, null_shares, tango_statistic
 
 #: Expected discordant rows above which the normal tail is as good.
 MANY_DISCORDANT = 2000.0
+#: Rows below which both bounds are mended, also where they prove nothing.
+FEW_ROWS = 50
 
 
 def lower_tail(n: int, gained: int, lost: int, delta: float) -> float:
@@ -34,19 +36,26 @@ def lower_tail(n: int, gained: int, lost: int, delta: float) -> float:
     return min(1.0, float(chance[worse & possible].sum()))
 
 
-def upper_bound(n: int, gained: int, lost: int, alpha: float, start: float) -> float:
-    """Return the one-sided upper bound of the difference from the exact tail, between `start` and 0.
+def upper_bound(counts: tuple[int, int, int], alpha: float, start: float, limit: float) -> float:
+    """Return the one-sided upper bound of the difference from the exact tail, between `start` and `limit`.
 
-    `start` is Tango's bound, below 0; the exact one lies above it.
+    Parameters
+    ----------
+    counts
+        Rows, gained and lost ones.
+    start
+        Tango's bound; the exact one is not below it.
+    limit
+        Where to stop.
     """
-    low, high = start, 0.0
-    if lower_tail(n, gained, lost, start) <= alpha:
-        return start
-    if lower_tail(n, gained, lost, 0.0) > alpha:
-        return 0.0
+    low, high = start, limit
+    if low >= high or lower_tail(*counts, low) <= alpha:
+        return low
+    if lower_tail(*counts, high) > alpha:
+        return high
     for _ in range(20):
         middle = (low + high) / 2
-        proven = lower_tail(n, gained, lost, middle) <= alpha
+        proven = lower_tail(*counts, middle) <= alpha
         low, high = (low, middle) if proven else (middle, high)
     return high
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,11 @@ def judge_pair(
         try:
             rules = rules_of(name, rule, policy)
             measure = measure_of(name, rule, pair)
-            overall[name] = [draft_of(name, rule, rules, measure.estimate(every, rules))]
-            if rule.minimum is not None or rule.maximum is not None:
+            limited = rule.minimum is not None or rule.maximum is not None
+            # Without a margin only the limits judge: against the champion, nothing could ever pass.
+            shown = replace(rule, gate=False) if limited and rule.margin == 0 else rule
+            overall[name] = [draft_of(name, shown, rules, measure.estimate(every, rules))]
+            if limited:
                 overall[name] += draft_limits(name, rule, rules, measure.level(every, rules))
         except (UnknownMetricError, UndefinedError) as problem:
             overall[name] = [missing(name, rule, str(problem))]

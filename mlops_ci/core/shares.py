@@ -213,14 +213,14 @@ def _mend(
 ) -> tuple[float, float, float]:
     """Return bounds and p-value with the exact tail where the score test would prove too much.
 
-    Only a bound that has left 0 behind (a proven loss or gain) needs it; swapping the models mirrors it.
+    With enough rows only a bound that has left 0 behind (a proven loss or gain) needs it; swapping the
+    models mirrors it.
     """
     low, high = ends
     n, gained, lost = counts
-    if high < 0:
-        high = exact.upper_bound(n, gained, lost, rules.alpha, high)
-    if low > 0:
-        low = -exact.upper_bound(n, lost, gained, rules.alpha, -low)
+    limit = 1.0 if n < exact.FEW_ROWS else 0.0
+    high = exact.upper_bound((n, gained, lost), rules.alpha, high, max(limit, high))
+    low = -exact.upper_bound((n, lost, gained), rules.alpha, -low, max(limit, -low))
     if pvalue <= 2 * rules.alpha:
         pvalue = max(pvalue, exact.lower_tail(n, gained, lost, max(-margin, -1.0)))
     return low, high, pvalue

@@ -48,7 +48,7 @@ EVALUATION_ARTIFACT = "evaluation/predictions.parquet"
 DVC_LOCK_ARTIFACT = "evidence/dvc.lock"
 MANIFEST_ARTIFACT = "evidence/manifest.json"
 PROFILE_ARTIFACT = "evidence/profile.json"
-"""Profile of the training data: monitoring compares with it, and needs no training data."""
+"""Profile of the data that the model was trained on: monitoring never needs the data itself."""
 
 
 def alias(name: str) -> str:

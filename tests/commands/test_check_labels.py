@@ -33,7 +33,7 @@ def test_copied_labels_do_not_help(unguarded: GuardedRepo) -> None:
 def test_labels_that_are_the_target_branchs_need_no_approval(unguarded: GuardedRepo) -> None:
     unguarded.settle(**{"mlops-ci.yaml": HOLDOUT})
     assert unguarded.call("adopt", "--from-pipeline").code == 0
-    unguarded.change(threshold=0.7)
+    unguarded.change(threshold=0.9)
     done = unguarded.check()
     assert done.code == 1
     assert not [notice for notice in done.json["notices"] if notice["level"] == "danger"]
