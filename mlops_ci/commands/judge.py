@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
+from mlops_ci.commands.drift import options_of
 from mlops_ci.commands.matching import match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
