@@ -59,7 +59,7 @@ class Verbs(click.Group):
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mlops-ci")
 def cli() -> None:
-    r"""Stop a pull request from making the model in production worse.
+    """Stop a pull request from making the model in production worse.
 
     \b
     Try it:            mlops-ci demo

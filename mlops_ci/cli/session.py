@@ -21,6 +21,7 @@ from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Console, Forge, Ledger, Pipeline, Registry
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.commands.tools import Tools
+from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import HoldoutError, ServiceError, SettingsError, UsageError
 from mlops_ci.settings import Settings, read_settings, trusted
@@ -106,12 +107,26 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
         shell=_shell(session, unit) if runs_code else None,
+        profile=_profile,
+        drift=_drift,
         ledger=lambda: ledger_of(session, unit.settings, scratch),
         read_judgement=read_judgement,
         operate=_operator(session, unit),
         actor=actor_of(session),
         functions=partial(load_functions, outside=session.repository.root),
     )
+
+
+def _profile(data: str, min_count: int) -> str:
+    from mlops_ci.api_drift import profile  # noqa: PLC0415
+
+    return profile(data).stored(min_count).to_json(min_count)
+
+
+def _drift(reference: str, current: str, **options: Any) -> DriftReport:
+    from mlops_ci.api_drift import drift  # noqa: PLC0415
+
+    return drift(reference, current, **options)
 
 
 def actor_of(session: Session) -> str:

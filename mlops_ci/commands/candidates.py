@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_ci.adapters.ports import Champion, PipelineRun, Registry
-from mlops_ci.commands.check import Judged, judge
+from mlops_ci.commands.judge import Judged, judge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlops_ci.commands.candidates import Found, decide_again, find, prove
-from mlops_ci.commands.check import Judged
+from mlops_ci.commands.judge import Judged
 from mlops_ci.commands.moving import TRIES, Mover, deploy, digests_of, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags

@@ -14,7 +14,7 @@ from mlops_ci.core.batched import Batched
 from mlops_ci.core.design import Design
 from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import Linear, level_of, linear_estimate
+from mlops_ci.core.linear import Linear, Tail, level_of, linear_estimate
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -72,12 +72,13 @@ class Loss:
             method=method_name("paired t", self.design),
             groups=self.design.groups(rows),
             slack=silent_slack(len(rows), rules.alpha, float(np.ptp(both))),
+            tail="mean",
         )
 
     def level(self, rows: Array, rules: Rules) -> Level:
         """Return the candidate's mean; see `Measure.level`."""
         rows = self.design.live(rows)
-        return level_of_linear(self._linear(rows), rows, self.design)
+        return level_of_linear(self._linear(rows), rows, self.design, tail="mean")
 
     def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
@@ -143,7 +144,14 @@ class Labels:
         return linear_of(first, second, weight)
 
     def _resampled(self, target: Ints, champion: Ints, candidate: Ints, rules: Rules) -> Floats:
-        """Resample the table of true and both predicted labels: the same as resampling its rows."""
+        """Resample the table of true and both predicted labels: the same as resampling its rows.
+
+        The cells are put in an order that does not depend on which model is called the champion, so
+        that swapping the models mirrors the interval.
+        """
+        differ = np.flatnonzero(champion != candidate)
+        if len(differ) and champion[differ[0]] > candidate[differ[0]]:
+            return self._resampled(target, candidate, champion, rules)[:, ::-1]
         k = int(max(target.max(), champion.max(), candidate.max())) + 1
         codes, counts = np.unique((target * k + champion) * k + candidate, return_counts=True)
         true, first, second = codes // k**2, codes // k % k, codes % k
@@ -195,7 +203,7 @@ class Ranking:
             groups=self.design.groups(rows),
             resampled=resampled,
             slack=silent_slack(len(rows), rules.alpha, len(rows) / smaller),
-            ranked=True,
+            tail="rank",
         )
         if smaller >= LEAST_OF_A_CLASS:
             return found
@@ -205,7 +213,7 @@ class Ranking:
     def level(self, rows: Array, rules: Rules) -> Level:
         """Return the candidate's value; see `Measure.level`."""
         rows = self.design.live(rows)
-        return level_of_linear(self._linear(rows), rows, self.design, ranked=True)
+        return level_of_linear(self._linear(rows), rows, self.design, tail="rank")
 
     def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
@@ -283,9 +291,9 @@ class Regression:
         return np.asarray(bootstrap.resample_sums(columns, both, rules.seed), dtype=np.float64)
 
 
-def level_of_linear(linear: Linear, rows: Array, design: Design, *, ranked: bool = False) -> Level:
+def level_of_linear(linear: Linear, rows: Array, design: Design, *, tail: Tail = "smooth") -> Level:
     """Return the candidate's own value with its spread."""
-    return level_of(linear.candidate, linear.candidate_parts, design.groups(rows), ranked=ranked)
+    return level_of(linear.candidate, linear.candidate_parts, design.groups(rows), tail=tail)
 
 
 def silent_slack(n: int, alpha: float, leverage: float) -> float:

@@ -118,7 +118,7 @@ class ManyRankings:
             method=method_name("influence-function t", self.design),
             groups=self.design.groups(rows),
             slack=silent_slack(len(rows), rules.alpha, len(rows) / smallest),
-            ranked=True,
+            tail="rank",
         )
         if smallest >= LEAST_OF_A_CLASS:
             return found
@@ -127,7 +127,7 @@ class ManyRankings:
     def level(self, rows: Array, rules: Rules) -> Level:
         """Return the candidate's value; see `Measure.level`."""
         rows = self.design.live(rows)
-        return level_of_linear(self._linear(rows), rows, self.design, ranked=True)
+        return level_of_linear(self._linear(rows), rows, self.design, tail="rank")
 
     def _linear(self, rows: Array) -> Linear:
         need(rows, 2)

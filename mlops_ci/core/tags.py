@@ -51,6 +51,8 @@ MODEL_ARTIFACT = "model"
 EVALUATION_ARTIFACT = "evaluation/predictions.parquet"
 DVC_LOCK_ARTIFACT = "evidence/dvc.lock"
 MANIFEST_ARTIFACT = "evidence/manifest.json"
+PROFILE_ARTIFACT = "evidence/profile.json"
+"""Profile of the data that the model was trained on: monitoring never needs the data itself."""
 VERDICT_FOLDER = "mlops_ci/verdicts"
 
 
