@@ -30,7 +30,7 @@ from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow import MlflowRegistry
 from mlops_ci.adapters.ports import PipelineRun
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
-from mlops_ci.commands.adopt import adopt_pipeline
+from mlops_ci.commands.adopt import Known, adopt_pipeline, adopt_version
 from mlops_ci.commands.check import check
 from mlops_ci.commands.lineage import lineage
 from mlops_ci.commands.promote import Word, promote
@@ -138,7 +138,8 @@ class Story:
         return registry
 
     def ledger(self, folder: Path, effects: Effects | None = None) -> GitLedger:
-        ledger = CountedLedger(self.ledger_url or str(self.origin), folder)
+        branch = self.settings.promotion.ledger_branch
+        ledger = CountedLedger(self.ledger_url or str(self.origin), folder, branch=branch)
         ledger.effects = effects or Effects()
         return ledger
 
@@ -235,6 +236,11 @@ class Story:
         with scratch() as folder:
             tools = self.tools(folder)
             return reconcile(self.settings, tools, self.source(tools), **options)
+
+    def adopt_version(self, version: str) -> Report:
+        with scratch() as folder:
+            tools = self.tools(folder)
+            return adopt_version(self.settings, tools, self.source(tools), Known(version=version))
 
     def lineage(self, query: str | None = None, **options: Any) -> Report:
         with scratch() as folder:

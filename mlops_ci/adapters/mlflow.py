@@ -250,11 +250,11 @@ class MlflowRegistry:
             for name, value in tags.items():
                 client.set_tag(run_id, name, value)
 
-    def anchor(self, model: str, version: str) -> str | None:
+    def anchor(self, model: str, version: str, alias: str) -> str | None:
         """Return the ledger's line that a version's tag names, also where its run is gone."""
         with self._connection.calls(f"read version {version} of '{model}'") as client:
             found = or_none(lambda: client.get_model_version(model, version), MISSING, INVALID)
-            return found and found.tags.get(tag.LEDGER_HEAD)
+            return found and found.tags.get(tag.ledger_head(alias))
 
     def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
         """Write tags on a version."""

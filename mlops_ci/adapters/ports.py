@@ -291,7 +291,7 @@ class Registry(Protocol):
     def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
         """Add artifacts to a candidate's run, then tags."""
 
-    def anchor(self, model: str, version: str) -> str | None:
+    def anchor(self, model: str, version: str, alias: str) -> str | None:
         """Return the ledger's line that a version's tag names, also where its run is gone."""
 
     def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:

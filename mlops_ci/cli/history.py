@@ -28,7 +28,7 @@ from mlops_ci.commands.promote import promote as run_promote
 from mlops_ci.commands.reconcile import reconcile as run_reconcile
 from mlops_ci.commands.rollback import rollback as run_rollback
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.report import Report
+from mlops_ci.core.report import Notice, Report
 from mlops_ci.errors import MlopsCiError, UsageError
 
 
@@ -181,10 +181,18 @@ def _each(
     return deliver(session, reports)
 
 
+_BEGUN = Notice(
+    text="What was begun, if anything, is finished by the next `mlops-ci promote` or `mlops-ci reconcile`.",
+    level="warning",
+)
+
+
 def _failed(session: Session, unit: Unit, error: MlopsCiError) -> Report:
     from dataclasses import replace  # noqa: PLC0415
 
     command = click.get_current_context().info_name or "promote"
     model = unit.settings.registry.model
     report = could_not_tell(model, error, session.source, unit.notices)
-    return replace(report, command=command, headline=f"{model}: {command} failed, the champion is as it was")
+    return replace(
+        report, command=command, headline=f"{model}: {command} failed", notices=(*report.notices, _BEGUN)
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
 from mlops_ci.commands.labels import trusted_labels
 from mlops_ci.commands.matching import columns_of, rescored
+from mlops_ci.commands.moving import name_champion
 from mlops_ci.commands.record import candidate_evaluation, record_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -86,7 +87,8 @@ def adopt_version(
         if evaluation is not None or known.metrics:
             artifacts, marks = _kept(tools, evaluation)
             registry.attach(name, number, artifacts, marks, known.metrics)
-        registry.set_alias(name, alias, number)
+        if current is None or current.ref.version != number:
+            name_champion(settings, tools, source, number)
     return _adopted(settings, source, chosen.ref, actions)
 
 

@@ -74,7 +74,7 @@ def lineage(
 def _wrong(moving: Mover, history: History, aliases: Any) -> list[str]:
     """Return what does not agree; the chain of lines was proven when the history was read."""
     versions = {one.ref.version or "": one.tags for one in moving.registry.history(moving.model, MANY)}
-    said = disagreements(history, versions, (tags.MODEL_DIGEST, tags.LEDGER_HEAD))
+    said = disagreements(history, versions, (tags.MODEL_DIGEST, tags.ledger_head(moving.alias)))
     state = project(history)
     named = aliases.get(moving.alias)
     if named != state.champion and state.open is None:

@@ -157,7 +157,7 @@ class Mover:
         EvidenceError
             If so.
         """
-        anchor = self.registry.anchor(self.model, version) if version else None
+        anchor = self.registry.anchor(self.model, version, self.alias) if version else None
         if anchor and anchor not in history.digests:
             what = "is empty or missing" if not history.entries else "was cut or rewritten"
             raise EvidenceError(
@@ -214,7 +214,7 @@ class Mover:
         if self.registry.version(self.model, state.champion) is None:
             raise EvidenceError(f"model '{self.model}' has no version {state.champion} any more")
         anchor = history.digest_of(state.decision.nonce)
-        self.registry.tag_version(self.model, state.champion, {tags.LEDGER_HEAD: anchor})
+        self.registry.tag_version(self.model, state.champion, {tags.ledger_head(self.alias): anchor})
         if state.previous and aliases.get(previous) != state.previous:
             # The version to go back to may have been deleted: no reason to stay half way.
             with contextlib.suppress(EvidenceError):
@@ -250,6 +250,21 @@ def digests_of(kept: Any) -> dict[str, str]:
 def mover(settings: Settings, tools: Tools) -> Mover:
     """Return what moves one model's champion."""
     return Mover(settings=settings, tools=tools, registry=tools.registry(), ledger=tools.ledger())
+
+
+def name_champion(settings: Settings, tools: Tools, source: Source, version: str) -> None:
+    """Make a version the champion on someone's word: through the ledger, where the champion came from there.
+
+    A repository that never promoted needs no ledger, and so no right to push one.
+    """
+    registry, model, alias = tools.registry(), settings.registry.model, settings.registry.champion
+    current = registry.aliases(model).get(alias)
+    if current is None or registry.anchor(model, current, alias) is None:
+        registry.set_alias(model, alias, version)
+        return
+    moving = mover(settings, tools)
+    history = moving.begun(finish=True)
+    moving.follow(moving.ledger.append(history, moving.adopted(version, source, "taken in by hand")))
 
 
 def deploy(moving: Mover, history: History) -> tuple[History, str]:

@@ -38,8 +38,6 @@ VERDICT = "mlops_ci.verdict"
 """What the check that recorded the candidate decided."""
 VERDICT_PATH = "mlops_ci.verdict_path"
 """Artifact path of the newest judgement (see ``core.judgement``)."""
-LEDGER_HEAD = "mlops_ci.ledger_head"
-"""Of a version: SHA-256 of the ledger's line that decided its last promotion, an anchor against rewriting."""
 TOOL_VERSION = "mlops_ci.tool_version"
 
 IDENTITY = (MODEL, PIPELINE_VERSION, MODEL_DIGEST, EVALUATION_DIGEST, HOLDOUT_DIGEST)
@@ -54,6 +52,15 @@ MANIFEST_ARTIFACT = "evidence/manifest.json"
 PROFILE_ARTIFACT = "evidence/profile.json"
 """Profile of the data that the model was trained on: monitoring never needs the data itself."""
 VERDICT_FOLDER = "mlops_ci/verdicts"
+
+
+def ledger_head(name: str) -> str:
+    """Return the version's tag that keeps which line of the ledger last made it `name`'s version.
+
+    It is the SHA-256 of that line: an anchor against rewriting. One an alias, since staging and
+    production may have ledgers of their own.
+    """
+    return f"{PREFIX}ledger_head.{name}"
 
 
 def alias(name: str) -> str:

@@ -53,7 +53,7 @@ def test_a_squashed_candidate_is_promoted_with_what_is_known_of_it(story: Story)
     version = story.registry().version(MODEL, "2")
     assert version is not None
     assert version.ref.digest == intent.digests["model"]
-    assert version.tags[tags.LEDGER_HEAD] == history.digest_of(intent.nonce)
+    assert version.tags[tags.ledger_head("champion")] == history.digest_of(intent.nonce)
 
 
 def test_promoting_twice_promotes_once(story: Story) -> None:
@@ -492,3 +492,45 @@ def test_the_ledger_never_touches_the_checkout(story: Story) -> None:
     assert (story.repo.git("status", "--porcelain"), story.repo.git("branch", "--all")) == before
     assert FILE in git(story.origin, "ls-tree", "--name-only", BRANCH)
     assert not Path(story.repo.root, FILE).exists()
+
+
+def test_adopting_goes_through_the_ledger_once_there_is_one(story: Story) -> None:
+    story.promote()
+    story.adopt_version("1")
+    state = project(story.history())
+    assert state.decision is not None
+    assert (state.champion, state.decision.event, state.decision.reason) == ("1", "adopt", "taken in by hand")
+    assert story.aliases()["champion"] == "1"
+    assert story.lineage(verify=True).exit_code == 0
+
+
+def test_a_registry_that_fails_half_way_is_caught_up_with_later(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlops_ci.adapters.mlflow import MlflowRegistry
+
+    def down(*_: Any) -> None:
+        raise ServiceError("MLflow", "answers with server errors")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowRegistry, "set_alias", down)
+        story.registry()
+        with pytest.raises(ServiceError):
+            story.promote()
+    assert story.aliases() == {"champion": "1"}
+    assert story.promote().exit_code == 0
+    assert (story.aliases()["champion"], project(story.history()).open) == ("2", None)
+
+
+@pytest.mark.slow
+def test_staging_and_production_have_aliases_and_ledgers_of_their_own(story: Story) -> None:
+    settings = SETTINGS.replace("{model: classifier}", "{model: classifier, champion: staging}")
+    settings += "  previous: staging-previous\n  ledger_branch: mlops-ci-ledger-staging\n"
+    staging = replace(story, settings_text=settings)
+    assert staging.promote().exit_code == 0
+    assert story.aliases() == {"champion": "1", "staging": "2"}
+    assert story.promote().exit_code == 0
+    assert story.aliases() == {"champion": "2", "staging": "2", "previous": "1"}
+    assert story.rollback().exit_code == 0
+    assert staging.promote().headline.endswith("version 2 is the champion already")
+    assert story.lineage(verify=True).exit_code == 0
