@@ -11,10 +11,12 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "compare": "mlops_ci.api",
     "Policy": "mlops_ci.api",
+    "drift": "mlops_ci.api_drift",
+    "profile": "mlops_ci.api_drift",
     "Verdict": "mlops_ci.core.verdict",
 }
 
-__all__ = ["Policy", "Verdict", "__version__", "compare"]
+__all__ = ["Policy", "Verdict", "__version__", "compare", "drift", "profile"]
 
 
 def __getattr__(name: str) -> Any:

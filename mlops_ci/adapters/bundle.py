@@ -79,6 +79,7 @@ def read_bundle(folder: Path, model: str) -> Evidence:
         manifest.holdout_folder,
         manifest.dvc_lock,
         manifest.model_path,
+        *manifest.profiles.values(),
     )
     places = {name: place / name for name in named if name is not None}
     for name, path in places.items():

@@ -36,7 +36,7 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--slice", "slices", multiple=True, help="Column whose values are compared one by one.")
 @output_options
 def compare(champion: Path, candidate: Path, **options: Any) -> int:
-    r"""Compare the predictions of two models on the same rows.
+    """Compare the predictions of two models on the same rows.
 
     Needs no DVC, MLflow or forge: two files with an id, a label and a prediction for each row.
 
@@ -116,7 +116,7 @@ def _metric(text: str) -> tuple[str, dict[str, Any]]:
 @click.option("--tolerance", type=float, help="With --reliability: how far off a difference may be.")
 @output_options
 def plan(**options: Any) -> int:
-    r"""Say how many labelled rows a holdout needs.
+    """Say how many labelled rows a holdout needs.
 
     \b
     For one use:      mlops-ci plan --margin 0.01 --disagreement 0.06

@@ -36,7 +36,7 @@ _multivariate = click.option(
 @_multivariate
 @output_options
 def drift(reference: str | None, current: str | None, **options: Any) -> int:
-    r"""Compare CURRENT data with REFERENCE data, and say which columns changed.
+    """Compare CURRENT data with REFERENCE data, and say which columns changed.
 
     Each side is a file, a folder, a glob, an s3:// or gs:// address, path@REVISION of data that DVC
     tracks, or a profile. Without arguments: drift.reference and drift.current of mlops-ci.yaml.
@@ -49,14 +49,13 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
     from mlops_ci.api_drift import drift as compare  # noqa: PLC0415
 
     config = Path(options["config"])
-    given: dict[str, Any] = {"multivariate": options["multivariate"]}
+    given: dict[str, Any] = {}
     on_drift: OnDrift = "warn"
     if config.is_file():
         one = read_settings(config.read_bytes(), str(config))[0]
         reference, current = reference or one.drift.reference, current or one.drift.current
         on_drift = one.gate.on_drift
-        given |= {"sensitivity": one.drift.sensitivity, "columns": one.drift.columns}
-        given |= {"min_count": one.privacy.min_count, "show": one.privacy.show}
+        given = drift_command.options_of(one)
     if not reference or not current:
         raise UsageError(
             "there is nothing to compare",
@@ -68,6 +67,7 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
         "prediction": options["prediction"],
     }
     given |= {key: value for key, value in overrides.items() if value is not None}
+    given["multivariate"] = options["multivariate"] or given.get("multivariate", False)
     report = drift_command.run(
         reference, current, compare, options=given, on_drift=options["on_drift"] or on_drift
     )
@@ -89,7 +89,7 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
     "--min-count", type=click.IntRange(1), default=10, show_default=True, help="Leave rarer values out."
 )
 def profile(data: str, output: Path, min_count: int) -> int:
-    r"""Keep what `drift` needs of DATA in a small JSON file, so that its rows are not needed again.
+    """Keep what `drift` needs of DATA in a small JSON file, so that its rows are not needed again.
 
     \b
     At training time:   mlops-ci profile data/train.parquet -o profile.json

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from math import isfinite
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from mlops_ci import __version__
-from mlops_ci.adapters.ports import CandidateRecord, Champion, Evidence, Registry
+from mlops_ci.adapters.ports import Evidence
+from mlops_ci.commands.drift import with_drift
+from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.matching import columns_of, match, own_evaluation
+from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
-from mlops_ci.core.compare import Results, compare
-from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
-from mlops_ci.core.lineage import canonical_json
-from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source, plain
+from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.core.wording import headline, next_step, summary
 from mlops_ci.errors import EvidenceError, HoldoutError, MlopsCiError, PipelineError, ServiceError
-from mlops_ci.settings import Settings, policy_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A verdict, and what it was reached on."""
-
-    verdict: Verdict
-    champion: Champion | None = None
-    holdout: dict[str, Any] = field(default_factory=dict)
-    notices: Sequence[Notice] = ()
+from mlops_ci.settings import Settings
 
 
 def check(
@@ -71,15 +55,20 @@ def check(
     candidate = candidate_evaluation(settings, tools, evidence, labels)
     registry = tools.registry()
     approvals = [*approvals, *doubts]
-    judged = _judge(settings, tools, registry, manifest, candidate, approvals)
+    judged = judge(settings, tools, registry, manifest, candidate, approvals)
+    drift = drift_of(settings, tools, evidence)
+    verdict, moved = with_drift(judged.verdict, drift, manifest.drift_unread, settings.gate.on_drift)
+    judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
+    approval = _approval(tools, source) if judged.verdict.held else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
-    approval = _approval(tools, source) if judged.verdict.held else None
+        judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
+        keep_judgement(tools, registry, ref, judgement)
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(report, candidate=ref, actions=(kept,))
+    return replace(report, candidate=ref, actions=(kept,), drift=drift.to_dict() if drift else None)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -100,160 +89,6 @@ def _refuse(manifest: Manifest, source: Source) -> None:
             " flatter the candidate",
             remedy="split so that no row is in both",
         )
-
-
-def candidate_evaluation(
-    settings: Settings, tools: Tools, evidence: Evidence, labels: Path | None
-) -> Evaluation | None:
-    """Read the candidate's predictions; None where the settings name no predictions file.
-
-    `labels` is the file that targets are joined from by id; None takes those of the predictions file.
-    """
-    manifest = evidence.manifest
-    if manifest.predictions is None:
-        if settings.evaluation.predictions:
-            raise EvidenceError(f"the evidence has no predictions ({settings.evaluation.predictions})")
-        return None
-    return tools.evaluations.read(evidence.places[manifest.predictions], columns_of(settings), labels)
-
-
-def _judge(
-    settings: Settings,
-    tools: Tools,
-    registry: Registry,
-    manifest: Manifest,
-    candidate: Evaluation | None,
-    approvals: Sequence[str],
-) -> Judged:
-    """Compare with the champion in the way that its evidence allows."""
-    name, policy = settings.registry.model, policy_of(settings)
-    champion = registry.champion(name, settings.registry.champion)
-    said = [Notice(text=text) for text in manifest.notices]
-    holdout: dict[str, Any] = {}
-    if candidate is not None:
-        holdout = _holdout(registry, name, candidate)
-    if champion is None:
-        verdict = hold(_without_champion(settings), approvals)
-        said += [Notice(text=text, level="warning") for text in verdict.notices]
-        return Judged(verdict=verdict, holdout=holdout, notices=said)
-    reasons = list(approvals)
-    same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
-    mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
-    if candidate is not None and not same:
-        matched = match(settings, tools, registry, champion, candidate)
-        mine = replace(mine, evaluation=matched.candidate)
-        theirs = replace(theirs, evaluation=matched.champion)
-        holdout |= {"n": len(matched.candidate), "matched": matched.how}
-        reasons += matched.approvals
-        said += matched.notices
-    own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
-    functions = tools.functions(own.values())
-    verdict = compare(
-        theirs,
-        mine,
-        policy,
-        same_model=same,
-        uses=holdout.get("uses", 0),
-        promotions=holdout.get("promotions"),
-        reference=_reference(settings, tools, registry) if policy.max_total_loss else None,
-        functions={name: functions[reference] for name, reference in own.items()},
-    )
-    verdict = hold(verdict, reasons)
-    said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said)
-
-
-def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:
-    """Return the holdout's identity, and how often it was used: each use lets some luck through."""
-    digest = holdout_digest(candidate)
-    uses = registry.holdout_uses(model, digest, excluding=evaluation_digest(candidate))
-    versions = registry.history(model)
-    promotions = sum(version.tags.get(tags.HOLDOUT_DIGEST) == digest for version in versions)
-    return {"digest": digest, "n": len(candidate), "uses": uses, "promotions": promotions}
-
-
-def _reference(settings: Settings, tools: Tools, registry: Registry) -> Results | None:
-    """Return the fixed reference champion: the version with the alias `reference`."""
-    reference = registry.champion(settings.registry.model, settings.registry.reference)
-    if reference is None:
-        return None
-    evaluation = own_evaluation(tools, registry, reference)
-    return Results(scalars=reference.metrics, evaluation=evaluation)
-
-
-def _without_champion(settings: Settings) -> Verdict:
-    action = settings.gate.on_no_champion
-    text = (
-        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
-        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
-    )
-    if action == "pass":
-        return Verdict(verdict=Result.PASS, notices=(text,))
-    held, blocked = action == "approve", action == "block"
-    return Verdict(verdict=Result.INCONCLUSIVE, notices=(text,), held=held, blocked=blocked)
-
-
-def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
-    """Hold a verdict that would merge for approval, where there are reasons that numbers cannot settle."""
-    if not reasons or verdict.exit_code not in (0, 3):
-        return verdict
-    return replace(verdict, held=True)
-
-
-def record_of(
-    settings: Settings,
-    tools: Tools,
-    evidence: Evidence,
-    candidate: Evaluation | None,
-    verdict: Verdict,
-    source: Source,
-) -> CandidateRecord:
-    """Return everything that is kept of the candidate, so that promotion never trains again."""
-    manifest = evidence.manifest
-    keep = settings.evaluation.log == "full"
-    artifacts: dict[str, Path] = {}
-    if manifest.model_path:
-        place = evidence.places[manifest.model_path]
-        artifacts[tags.MODEL_ARTIFACT if place.is_dir() else f"{tags.MODEL_ARTIFACT}/{place.name}"] = place
-    if manifest.dvc_lock:
-        artifacts[tags.DVC_LOCK_ARTIFACT] = evidence.places[manifest.dvc_lock]
-    kept = tools.scratch / "manifest.json"
-    kept.write_bytes(canonical_json(plain(manifest)))
-    artifacts[tags.MANIFEST_ARTIFACT] = kept
-    carried = {
-        tags.MODEL_DIGEST: manifest.model_digest,
-        tags.GIT_COMMIT: source.head or manifest.head,
-        tags.PULL_REQUEST: str(source.pull_request) if source.pull_request else None,
-        tags.VERDICT: verdict.verdict.value,
-        tags.TOOL_VERSION: __version__,
-    }
-    if manifest.lineage:
-        carried[tags.PIPELINE_VERSION] = manifest.lineage.pipeline_version
-        carried[tags.DVC_LOCK_DIGEST] = manifest.lineage.dvc_lock_digest
-    if candidate is not None:
-        carried[tags.HOLDOUT_DIGEST] = holdout_digest(candidate)
-        carried[tags.EVALUATION_DIGEST] = evaluation_digest(candidate)
-        if keep:
-            path = tools.scratch / "predictions.parquet"
-            tools.evaluations.save(candidate, path)
-            artifacts[tags.EVALUATION_ARTIFACT] = path
-    overall = [finding for finding in verdict.findings if finding.slice is None]
-    return CandidateRecord(
-        model=manifest.model,
-        run_id=manifest.run_id,
-        name=f"{manifest.model} {manifest.head[:10]}",
-        params=manifest.params,
-        metrics=dict(manifest.metrics)
-        | {f.metric: f.candidate for f in overall if f.candidate is not None and isfinite(f.candidate)},
-        tags={key: value for key, value in carried.items() if value},
-        artifacts=artifacts,
-        datasets=_datasets(manifest),
-    )
-
-
-def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:
-    data = manifest.lineage.data if manifest.lineage else ()
-    return [(item.path, item.checksum, item.path) for item in data if item.kind == "data"]
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:

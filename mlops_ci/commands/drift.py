@@ -1,14 +1,16 @@
-"""`mlops-ci drift`: compare two data sets and say which columns changed."""
+"""`mlops-ci drift`, and the drift section of `check`: which columns of the data changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.policy import OnDrift
 from mlops_ci.core.report import Notice, Report, Source
-from mlops_ci.core.verdict import Result
+from mlops_ci.core.verdict import Result, Verdict
+from mlops_ci.settings import Settings
 
 Compare = Callable[..., DriftReport]
 
@@ -63,3 +65,47 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
         notices=[Notice(text=text) for text in found.notices],
         source=source or Source(),
     )
+
+
+def options_of(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    own = settings.drift
+    return {
+        "sensitivity": own.sensitivity,
+        "method": own.method,
+        "thresholds": own.thresholds,
+        "columns": own.columns,
+        "max_share": own.max_share,
+        "target": own.target,
+        "prediction": own.prediction,
+        "multivariate": own.multivariate,
+        "min_count": settings.privacy.min_count,
+        "show": settings.privacy.show,
+    }
+
+
+def with_drift(
+    verdict: Verdict, found: DriftReport | None, unread: str, on_drift: OnDrift
+) -> tuple[Verdict, list[Notice]]:
+    """Return a check's verdict with what drift does to it, and what has to be said.
+
+    Parameters
+    ----------
+    found
+        The comparison of reference and current data, or None.
+    unread
+        Why there is none: data that cannot be read is said, and never passes for "no drift". Empty
+        where nothing is configured.
+    """
+    if found is None or not found.drifted or on_drift == "ignore":
+        kept = hold_for(verdict) if unread and on_drift in ("approve", "block") else verdict
+        return kept, [Notice(text=unread, level="warning")] if unread else []
+    said = [Notice(text=f"The data drifted: {found.message}.", level="warning")]
+    if verdict.exit_code not in (0, 3) or on_drift == "warn":
+        return verdict, said
+    return (replace(verdict, blocked=True) if on_drift == "block" else hold_for(verdict)), said
+
+
+def hold_for(verdict: Verdict) -> Verdict:
+    """Hold a verdict that would merge for someone's approval."""
+    return replace(verdict, held=True) if verdict.exit_code == 0 else verdict

@@ -204,8 +204,20 @@ class DriftSettings(_Block):
     """Data that it meets now; a glob is allowed."""
     sensitivity: Literal["default", "high"] = "default"
     """`high` alarms at a distance of 0.04 instead of 0.1."""
+    method: str | dict[str, str] | None = None
+    """Effect size to judge by, for all columns or by kind (`number`, `category`, `time`, `text`)."""
+    thresholds: dict[str, float] = {}
+    """From where on an effect size or a side check counts as large."""
     columns: dict[str, Any] = {}
-    """Method, threshold or sensitivity of single columns."""
+    """`method`, `threshold`, `sensitivity`, `kind`, `importance` or `ignore` of single columns."""
+    max_share: float = Field(default=0.0, ge=0, lt=1)
+    """The data drift when a larger share of the columns (by importance) does."""
+    target: str | None = None
+    """Column of labels: its drift is label drift."""
+    prediction: str | None = None
+    """Column of predictions: its drift is prediction drift."""
+    multivariate: bool = False
+    """Also train a classifier to tell the rows of the two sides apart."""
 
 
 class PromotionSettings(_Block):
@@ -214,7 +226,15 @@ class PromotionSettings(_Block):
     deploy_command: str | None = None
     """Run after the alias moved."""
     probe_command: str | None = None
-    """Prints the version that is being served."""
+    """Prints the version that is being served, on its last line."""
+    probe_timeout: Annotated[float, Field(ge=0)] = 60
+    """Seconds until the probe has to agree."""
+    ledger: str | None = None
+    """Git address of the history of promotions; by default the repository's own remote."""
+    ledger_branch: str = Field(default="mlops-ci-ledger", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    """Branch of that history."""
+    previous: str = "previous"
+    """Alias of the version that a rollback goes to."""
 
 
 class PrivacySettings(_Block):
