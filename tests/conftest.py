@@ -13,6 +13,7 @@ from dvc_repo import DvcRepo, copy_dvc_repo, make_dvc_repo
 from fakes.github import GitHub
 from guarded_repo import GuardedRepo, adopt, make_guarded
 from mlflow_parts import Server, emptied, start_server
+from promotion_parts import Story, copy_story, story_with_candidate
 
 from mlops_ci.adapters.mlflow import MlflowRegistry
 
@@ -128,3 +129,18 @@ def guarded(
 ) -> GuardedRepo:
     """A repository whose main branch made the champion."""
     return GuardedRepo(copy_dvc_repo(champion_template, tmp_path / "guarded"), monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def story_template(
+    tmp_path_factory: pytest.TempPathFactory, dvc_template: DvcRepo, empty_mlflow_database: Path
+) -> Story:
+    """Version 1 is the champion, and a judged candidate was squashed into main; made once a test run."""
+    repo = copy_dvc_repo(dvc_template, tmp_path_factory.mktemp("story") / "story")
+    return story_with_candidate(repo, empty_mlflow_database)
+
+
+@pytest.fixture
+def story(tmp_path: Path, story_template: Story) -> Story:
+    """A copy of the story, to promote from."""
+    return copy_story(story_template, tmp_path / "story")

@@ -15,10 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mlops_ci.adapters.dvc_config import cache_directory
+from mlops_ci.adapters.dvc_planned import dvc_checksum, planned_stages
 from mlops_ci.adapters.dvc_project import Project, read_project
 from mlops_ci.adapters.dvc_remote import Remote
 from mlops_ci.adapters.dvc_run import Dvc, find_dvc
-from mlops_ci.adapters.dvc_work import Work
+from mlops_ci.adapters.dvc_work import Work, select_targets
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
 from mlops_ci.adapters.git import GitRepository
@@ -110,6 +111,25 @@ class DvcPipeline:
         run = {"run": work.run, "verify": work.verify, "pull": work.pull}[mode]()
         passed = [f"stages saw these variables: {', '.join(self.passed)}"] if self.passed else []
         return replace(run, notices=(*run.notices, *passed), environment=self.environment_locks())
+
+    def describe(self, targets: Sequence[str]) -> PipelineRun:
+        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+
+        Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
+        """
+        project = self.read()
+        addresses = project.upstream(select_targets(project, targets)) if project.complete else project.stages
+        stages, current = planned_stages(project, list(addresses))
+        return PipelineRun(
+            stages=stages,
+            lock_text=project.lock_text(),
+            lock_changed=not current,
+            environment=self.environment_locks(),
+        )
+
+    def checksum(self, path: Path) -> str:
+        """Return DVC's checksum of a file or folder, wherever it stands."""
+        return dvc_checksum(path)
 
     def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""

@@ -205,6 +205,11 @@ class GitRepository:
             f"{other[:12]} and {one[:12]} have no common history", remedy="Rebase the change onto its target."
         )
 
+    def remote_url(self, name: str = "origin") -> str | None:
+        """Return the address of a remote as it is set up, or None where there is none."""
+        done = self._run("config", "--get", f"remote.{name}.url")
+        return done.stdout.decode().strip() or None if done.returncode == 0 else None
+
     def is_shallow(self) -> bool:
         """Return whether the clone lacks history."""
         return self._text("rev-parse", "--is-shallow-repository").strip() == "true"

@@ -10,7 +10,7 @@ from typing import Any
 from mlops_ci.adapters.mlflow_client import clause, pages
 from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none, patiently
 from mlops_ci.core import tags as tag
-from mlops_ci.errors import EvidenceError, ServiceError
+from mlops_ci.errors import ConflictError, EvidenceError
 
 
 def aliased(client: Any, model: str, alias: str) -> Any | None:
@@ -105,7 +105,7 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
     ------
     EvidenceError
         If there is no such version.
-    ServiceError
+    ConflictError
         If the alias names another version afterwards: someone else moved it at the same time.
     """
     existing(client, model, version)
@@ -113,7 +113,7 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
     now = aliased(client, model, alias)
     if now is None or str(now.version) != version:
         found = "nothing" if now is None else f"version {now.version}"
-        raise ServiceError(
+        raise ConflictError(
             "MLflow",
             f"the alias '{alias}' of model '{model}' was set to version {version} but names {found}",
             remedy="Someone else moved it at the same time: look who, then run this again.",

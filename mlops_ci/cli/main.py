@@ -15,6 +15,12 @@ from mlops_ci.errors import MlopsCiError
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
+    "promote": (
+        "history",
+        "Make the candidate of the merged commit the champion; decide again, never train.",
+    ),
+    "rollback": ("history", "Go back to an earlier champion, in seconds."),
+    "reconcile": ("history", "Find what is not as the ledger says, and finish what was cut short."),
     "compare": ("compare", "Compare the predictions of two models on the same rows."),
     "plan": ("compare", "Say how many labelled rows a holdout needs."),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),

@@ -9,7 +9,7 @@ from mlops_ci.adapters.ports import Evidence
 from mlops_ci.commands.drift import with_drift
 from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.record import candidate_evaluation, record_of
+from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
@@ -61,9 +61,11 @@ def check(
     judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
+    approval = _approval(tools, source) if judged.verdict.held else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
-    approval = _approval(tools, source) if judged.verdict.held else None
+        judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
+        keep_judgement(tools, registry, ref, judgement)
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
     return replace(report, candidate=ref, actions=(kept,), drift=drift.to_dict() if drift else None)

@@ -28,6 +28,7 @@ class Judged:
     champion: Champion | None = None
     holdout: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[Notice] = ()
+    reasons: Sequence[str] = ()
 
 
 def judge(
@@ -48,7 +49,7 @@ def judge(
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
-        return Judged(verdict=verdict, holdout=holdout, notices=said)
+        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
@@ -73,7 +74,7 @@ def judge(
     )
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said)
+    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said, reasons=reasons)
 
 
 def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:

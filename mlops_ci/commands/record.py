@@ -6,17 +6,19 @@ from math import isfinite
 from pathlib import Path
 
 from mlops_ci import __version__
-from mlops_ci.adapters.ports import CandidateRecord, Evidence
+from mlops_ci.adapters.ports import CandidateRecord, Evidence, Registry
+from mlops_ci.commands.judge import Judged
 from mlops_ci.commands.matching import columns_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
+from mlops_ci.core.judgement import Judgement, policy_digest
 from mlops_ci.core.lineage import canonical_json
-from mlops_ci.core.report import Source, plain
+from mlops_ci.core.report import Approval, ModelRef, Source, plain
 from mlops_ci.core.verdict import Verdict
 from mlops_ci.errors import EvidenceError
-from mlops_ci.settings import Settings
+from mlops_ci.settings import Settings, policy_of
 
 
 def candidate_evaluation(
@@ -90,3 +92,38 @@ def record_of(
 def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:
     data = manifest.lineage.data if manifest.lineage else ()
     return [(item.path, item.checksum, item.path) for item in data if item.kind == "data"]
+
+
+def judgement_of(
+    settings: Settings,
+    manifest: Manifest,
+    candidate: Evaluation | None,
+    judged: Judged,
+    approval: Approval | None,
+    source: Source,
+) -> Judgement:
+    """Return what was decided about which bytes, as promotion will want to know it."""
+    return Judgement(
+        model=manifest.model,
+        manifest=manifest,
+        verdict=judged.verdict,
+        reasons=tuple(dict.fromkeys(judged.reasons)),
+        approval=approval,
+        champion=judged.champion.ref if judged.champion else None,
+        evaluation_digest=evaluation_digest(candidate) if candidate is not None else None,
+        holdout_digest=holdout_digest(candidate) if candidate is not None else None,
+        holdout=judged.holdout,
+        policy_digest=policy_digest(policy_of(settings)),
+        source=source,
+        tool_version=__version__,
+    )
+
+
+def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: Judgement) -> None:
+    """Keep a judgement with the candidate's run; earlier ones stay beside it."""
+    name = f"{judgement.digest()[:16]}.json"
+    place = tools.scratch / name
+    place.write_bytes(judgement.document())
+    path = f"{tags.VERDICT_FOLDER}/{name}"
+    marks = {tags.VERDICT: judgement.verdict.verdict.value, tags.VERDICT_PATH: path}
+    registry.keep(ref.run_id or "", {path: place}, marks)

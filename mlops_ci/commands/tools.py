@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.ports import Console, Evaluations, Files, Forge, Frames, Pipeline, Registry, Repository
+from mlops_ci.adapters.ports import (
+    Console,
+    Evaluations,
+    Files,
+    Forge,
+    Frames,
+    Ledger,
+    Pipeline,
+    Registry,
+    Repository,
+)
 from mlops_ci.core.drift.result import DriftReport
+from mlops_ci.core.judgement import Judgement
+from mlops_ci.errors import UsageError
 
 # Runs a trusted command line in the user's environment with these variables added.
 Shell = Callable[[str, Mapping[str, str]], None]
+# Runs a command of the policy (deploy, probe) with our whole environment; returns what it printed.
+Operator = Callable[[str, Mapping[str, str]], str]
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def _absent(*_: Any, **__: Any) -> Any:
+    raise UsageError("this part of mlops-ci is not at hand here", remedy="run it from the command line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +58,9 @@ class Tools:
         Imports the user's own metrics by reference, from what is installed beside us.
     shell
         None where no code of the change may run: a job that holds tokens.
+    ledger, read_judgement, operate, actor, now
+        For the verbs that move the champion: its history, what was judged, the team's own deployment,
+        and who acts when.
     """
 
     root: Path
@@ -46,7 +73,12 @@ class Tools:
     evaluations: Evaluations
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
-    profile: Callable[[str, int], str]
-    drift: Callable[..., DriftReport]
-    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]]
+    profile: Callable[[str, int], str] = _absent
+    drift: Callable[..., DriftReport] = _absent
     shell: Shell | None = None
+    ledger: Callable[[], Ledger] = _absent
+    read_judgement: Callable[[Path], Judgement] = _absent
+    operate: Operator | None = None
+    actor: str = ""
+    now: Callable[[], datetime] = utc_now
+    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]] = lambda _: {}

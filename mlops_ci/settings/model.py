@@ -226,7 +226,15 @@ class PromotionSettings(_Block):
     deploy_command: str | None = None
     """Run after the alias moved."""
     probe_command: str | None = None
-    """Prints the version that is being served."""
+    """Prints the version that is being served, on its last line."""
+    probe_timeout: Annotated[float, Field(ge=0)] = 60
+    """Seconds until the probe has to agree."""
+    ledger: str | None = None
+    """Git address of the history of promotions; by default the repository's own remote."""
+    ledger_branch: str = Field(default="mlops-ci-ledger", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    """Branch of that history."""
+    previous: str = "previous"
+    """Alias of the version that a rollback goes to."""
 
 
 class PrivacySettings(_Block):
