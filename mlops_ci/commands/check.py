@@ -9,7 +9,8 @@ from typing import Any
 
 from mlops_ci import __version__
 from mlops_ci.adapters.ports import CandidateRecord, Champion, Evidence, Registry
-from mlops_ci.commands.matching import columns_of, match
+from mlops_ci.commands.details import details
+from mlops_ci.commands.matching import Matched, columns_of, match
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -31,6 +32,7 @@ class Judged:
     champion: Champion | None = None
     holdout: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[Notice] = ()
+    matched: Matched | Evaluation | None = None
 
 
 def check(
@@ -74,7 +76,8 @@ def check(
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
     approval = _approval(tools, source) if judged.verdict.held else None
     report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
-    return replace(report, candidate=ref, actions=(kept,))
+    shown = details(settings, tools, registry, manifest, champion=judged.champion, matched=judged.matched)
+    return replace(report, candidate=ref, actions=(kept,), details=shown)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -130,10 +133,11 @@ def _judge(
         }
     if champion is None:
         verdict = _without_champion(settings)
-        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said)
+        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said, matched=candidate)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
+    matched = None
     if candidate is not None and not same:
         matched = match(settings, tools, registry, champion, candidate)
         mine = replace(mine, evaluation=matched.candidate)
@@ -144,7 +148,9 @@ def _judge(
     verdict = compare(theirs, mine, policy, same_model=same)
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said)
+    return Judged(
+        verdict=verdict, champion=champion, holdout=holdout, notices=said, matched=matched or candidate
+    )
 
 
 def _without_champion(settings: Settings) -> Verdict:
@@ -239,7 +245,8 @@ def _report(
     notices: Sequence[Notice],
 ) -> Report:
     verdict, champion = judged.verdict, judged.champion
-    versus = f"champion v{champion.ref.version}" if champion else "the champion"
+    versus = f"champion v{champion.ref.version}" if champion else None
+    rows = 0 if judged.holdout.get("matched", "none") == "none" else judged.holdout["n"]
     said = list(notices)
     if approval is not None:
         said.append(Notice(text=f"Approved by {approval.actor}: {approval.reason}", level="warning"))
@@ -248,8 +255,8 @@ def _report(
         model=manifest.model,
         verdict=verdict.verdict,
         exit_code=0 if approval else verdict.exit_code,
-        headline=headline(manifest.model, verdict, champion=champion is not None, approval=approval),
-        summary=summary(verdict, versus, judged.holdout.get("n", 0)) if champion else "",
+        headline=headline(manifest.model, verdict, champion=versus, approval=approval),
+        summary=summary(verdict, versus, rows) if versus else "",
         next_step=next_step(verdict, source.head, approval, approvable=source.pull_request is not None),
         champion=champion.ref if champion else None,
         findings=tuple(verdict.findings),
@@ -260,7 +267,6 @@ def _report(
         notices=tuple(said),
         approval=approval,
         source=source,
-        details={"params": dict(manifest.params)},
     )
 
 
@@ -272,7 +278,7 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Seq
         model=model,
         verdict=Result.ERROR,
         exit_code=error.exit_code,
-        headline=headline(model, verdict, champion=True),
+        headline=headline(model, verdict, champion=None, problem=error.problem),
         summary=error.problem,
         next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
         notices=tuple(notices),
