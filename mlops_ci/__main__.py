@@ -1,5 +1,5 @@
 """`python -m mlops_ci`."""
 
-from mlops_ci.cli import main
+from mlops_ci.cli.main import main
 
 main()

@@ -6,6 +6,7 @@
     ├── UsageError (2)             wrong flags or arguments
     │   └── SettingsError (2)      mlops-ci.yaml does not say what it must
     ├── ServiceError (4)           MLflow, the DVC remote or the forge failed: try again
+    │   └── ConflictError (4)      someone else changed the same thing at the same time
     └── EvidenceError (5)          nothing trustworthy to decide on: mend it
         ├── PipelineError (5)      the DVC pipeline could not be reproduced
         ├── PredictionsError (5)   a predictions file cannot be read as an evaluation
@@ -63,6 +64,10 @@ class ServiceError(MlopsCiError):
     def __init__(self, service: str, problem: str, *, remedy: str = "") -> None:
         self.service = service
         super().__init__(f"{service}: {problem}", remedy=remedy)
+
+
+class ConflictError(ServiceError):
+    """Someone else changed the same thing at the same time: read again, decide again."""
 
 
 class EvidenceError(MlopsCiError):

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from dvc_repo import DvcRepo, copy_dvc_repo, make_dvc_repo
 from fakes.github import GitHub
-from mlflow_parts import Server, start_server
+from guarded_repo import GuardedRepo, adopt, make_guarded
+from mlflow_parts import Server, emptied, start_server
+from promotion_parts import Story, copy_story, story_with_candidate
 
 from mlops_ci.adapters.mlflow import MlflowRegistry
 
@@ -71,6 +73,16 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.e2e)])
+def registry(request: pytest.FixtureRequest) -> Iterator[MlflowRegistry]:
+    """An empty registry: on sqlite, and on the server, which is emptied afterwards."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_registry")
+        return
+    yield (registry := MlflowRegistry(request.getfixturevalue("mlflow_server").uri))
+    emptied(registry)
+
+
 @pytest.fixture(scope="session")
 def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> DvcRepo:
     """A DVC repository that is made once; tests get copies."""
@@ -81,3 +93,54 @@ def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> DvcRepo:
 def dvc_repo(tmp_path: Path, dvc_template: DvcRepo) -> DvcRepo:
     """A checkout as on a laptop: data, outputs and cache are here; `clone()` gives one as in CI."""
     return copy_dvc_repo(dvc_template, tmp_path / "dvc")
+
+
+@pytest.fixture(scope="session")
+def guarded_template(
+    tmp_path_factory: pytest.TempPathFactory, dvc_template: DvcRepo, empty_mlflow_database: Path
+) -> DvcRepo:
+    """A guarded repository that is made once; tests get copies."""
+    return make_guarded(dvc_template, empty_mlflow_database, tmp_path_factory.mktemp("guarded") / "template")
+
+
+@pytest.fixture
+def unguarded(
+    tmp_path: Path,
+    guarded_template: DvcRepo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> GuardedRepo:
+    """A repository with settings, and nothing in production yet."""
+    return GuardedRepo(copy_dvc_repo(guarded_template, tmp_path / "guarded"), monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def champion_template(guarded_template: DvcRepo, tmp_path_factory: pytest.TempPathFactory) -> DvcRepo:
+    """The same, whose main branch made the champion."""
+    return adopt(copy_dvc_repo(guarded_template, tmp_path_factory.mktemp("champion") / "template"))
+
+
+@pytest.fixture
+def guarded(
+    tmp_path: Path,
+    champion_template: DvcRepo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> GuardedRepo:
+    """A repository whose main branch made the champion."""
+    return GuardedRepo(copy_dvc_repo(champion_template, tmp_path / "guarded"), monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def story_template(
+    tmp_path_factory: pytest.TempPathFactory, dvc_template: DvcRepo, empty_mlflow_database: Path
+) -> Story:
+    """Version 1 is the champion, and a judged candidate was squashed into main; made once a test run."""
+    repo = copy_dvc_repo(dvc_template, tmp_path_factory.mktemp("story") / "story")
+    return story_with_candidate(repo, empty_mlflow_database)
+
+
+@pytest.fixture
+def story(tmp_path: Path, story_template: Story) -> Story:
+    """A copy of the story, to promote from."""
+    return copy_story(story_template, tmp_path / "story")

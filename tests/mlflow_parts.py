@@ -11,11 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_ci.adapters.mlflow import MlflowRegistry
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 
@@ -76,6 +78,30 @@ def _wait_until_healthy(uri: str, process: Any, log: Path, patience: float) -> N
                 return
         time.sleep(0.2)
     raise RuntimeError(f"the MLflow server did not start:\n{log.read_text()[-3000:]}")
+
+
+def client_of(registry: MlflowRegistry) -> Any:
+    """Return MLflow's own client of the same registry: tests look at what is really there."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(registry._connection.tracking, registry._connection.registry)
+
+
+def emptied(registry: MlflowRegistry) -> None:
+    """Delete all models and experiments of a registry."""
+    from mlflow.entities import ViewType
+
+    client = client_of(registry)
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+    for experiment in client.search_experiments(view_type=ViewType.ALL):
+        if experiment.name.startswith(("deleted ", "Default")):
+            continue
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
+        # A deleted experiment still owns its name.
+        client.rename_experiment(experiment.experiment_id, f"deleted {uuid.uuid4().hex}")
+        client.delete_experiment(experiment.experiment_id)
 
 
 def candidate(folder: Path, seed: str = "a", **changes: Any) -> CandidateRecord:

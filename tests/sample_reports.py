@@ -9,13 +9,14 @@ import numpy as np
 
 from mlops_ci.core.curves import curves
 from mlops_ci.core.decision import decide
+from mlops_ci.core.drift.result import DriftColumn, DriftReport, Histogram
 from mlops_ci.core.evidence import evaluation
 from mlops_ci.core.lineage import DataFile, Lineage, Stage
 from mlops_ci.core.messages import sentence
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
-from mlops_ci.core.wording import APPROVAL, headline, next_step, summary
+from mlops_ci.core.wording import headline, next_step, summary
 
 HEAD, BASE = "3f9c1a2b7d5e4f60718293a4b5c6d7e8f9012345", "77ab01e0c0ffee00112233445566778899aabbcc"
 MODEL = "malware-detector"
@@ -120,38 +121,26 @@ POLICY = Policy(
 
 
 def drift() -> dict[str, Any]:
-    def column(name: str, effect: float, reference: list[float], current: list[float]) -> dict[str, Any]:
-        return {
-            "name": name, "kind": "number", "drifted": effect >= 0.1, "effect": "KS", "effect_size": effect, "threshold": 0.1,
-            "pvalue": 0.0001 if effect >= 0.1 else 0.4, "adjusted_pvalue": 0.0003 if effect >= 0.1 else 0.7,
-            "histogram": {"edges": list(range(11)), "labels": [], "reference": reference, "current": current},
-            "message": f"`{name}` moved: KS {effect} is beyond 0.1." if effect >= 0.1 else f"`{name}` is stable.",
-        }  # fmt: skip
+    def column(name: str, effect: float, reference: list[float], current: list[float]) -> DriftColumn:
+        moved = effect >= 0.1
+        return DriftColumn(
+            name=name,
+            drifted=moved,
+            effect="ks",
+            effect_size=effect,
+            threshold=0.1,
+            pvalue=0.0001 if moved else 0.4,
+            adjusted_pvalue=0.0003 if moved else 0.7,
+            histogram=Histogram(edges=list(range(11)), reference=reference, current=current),
+            message=f"KS {effect} is beyond 0.1." if moved else "stable.",
+        )
 
-    return {
-        "drifted": True,
-        "columns": [
-            column(
-                "file_size",
-                0.31,
-                [0.03, 0.08, 0.15, 0.22, 0.2, 0.14, 0.09, 0.05, 0.03, 0.01],
-                [0.01, 0.02, 0.04, 0.09, 0.15, 0.19, 0.2, 0.15, 0.1, 0.05],
-            ),
-            column(
-                "entropy",
-                0.04,
-                [0.05, 0.14, 0.24, 0.22, 0.15, 0.1, 0.05, 0.03, 0.01, 0.01],
-                [0.05, 0.13, 0.24, 0.23, 0.15, 0.1, 0.05, 0.03, 0.01, 0.01],
-            ),
-            column(
-                "sections",
-                0.02,
-                [0.3, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01, 0],
-                [0.29, 0.31, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01, 0],
-            ),
-        ],
-        "message": "1 of 3 columns moved.",
-    }
+    columns = [
+        column("file_size", 0.31, [0.03, 0.08, 0.15, 0.22, 0.2, 0.14, 0.09, 0.05, 0.03, 0.01], [0.01, 0.02, 0.04, 0.09, 0.15, 0.19, 0.2, 0.15, 0.1, 0.05]),
+        column("entropy", 0.04, [0.05, 0.14, 0.24, 0.22, 0.15, 0.1, 0.05, 0.03, 0.01, 0.01], [0.05, 0.13, 0.24, 0.23, 0.15, 0.1, 0.05, 0.03, 0.01, 0.01]),
+        column("sections", 0.02, [0.3, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01, 0], [0.29, 0.31, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01, 0]),
+    ]  # fmt: skip
+    return DriftReport(drifted=True, columns=columns, share=1 / 3, message="1 of 3 columns moved.").to_dict()
 
 
 def details(*, regression: bool = False) -> dict[str, Any]:
@@ -190,7 +179,12 @@ def details(*, regression: bool = False) -> dict[str, Any]:
 
 
 def report(
-    verdict: Verdict, *, champion: bool = True, approval: Approval | None = None, **more: Any
+    verdict: Verdict,
+    *,
+    champion: bool = True,
+    approval: Approval | None = None,
+    reasons: tuple[str, ...] = (),
+    **more: Any,
 ) -> Report:
     versus = "champion v12" if champion else None
     said = [Notice(text=text, level="warning") for text in verdict.notices]
@@ -202,7 +196,7 @@ def report(
         model=MODEL,
         verdict=verdict.verdict,
         exit_code=0 if approval else verdict.exit_code,
-        headline=headline(MODEL, verdict, champion=versus, approval=approval),
+        headline=headline(MODEL, verdict, champion=versus, approval=approval, reasons=reasons),
         summary=summary(verdict, versus, ROWS) if versus else "",
         next_step=next_step(verdict, HEAD, approval, approvable=True),
         champion=ModelRef(version="12", run_id="run12", commit=BASE, url="https://mlflow.example.com/#/models/malware-detector/versions/12") if champion else None,
@@ -247,9 +241,7 @@ def _error() -> Report:
 
 
 def _needs_approval() -> Verdict:
-    return replace(
-        decide(GOOD, POLICY), held=True, notices=(f"{APPROVAL}this change edits `mlops-ci.yaml`.",)
-    )
+    return replace(decide(GOOD, POLICY), held=True)
 
 
 ALICE = Approval(actor="alice", commit=HEAD, reason="the loss is bought with half the latency")
@@ -262,7 +254,7 @@ STATES: dict[str, Report] = {
     "fail": report(decide((WORSE, *GOOD[1:], *SLICES), POLICY), drift=drift()),
     "held": report(HELD),
     "approved": report(HELD, approval=ALICE),
-    "needs-approval": report(_needs_approval()),
+    "needs-approval": report(_needs_approval(), reasons=("this change edits `mlops-ci.yaml`",)),
     "notice": report(decide((OPEN_INSIDE, *GOOD[1:]), POLICY)),
     "blocked": report(decide((OPEN, *GOOD[1:]), replace(POLICY, on_inconclusive="block"))),
     "error": _error(),

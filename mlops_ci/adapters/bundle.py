@@ -73,7 +73,14 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     for name, path in found.items():
         if _sha256(path) != manifest.files[name]:
             _refuse(place, f"the digest of '{name:.80}' does not match")
-    named = (manifest.predictions, manifest.holdout, manifest.dvc_lock, manifest.model_path)
+    named = (
+        manifest.predictions,
+        manifest.holdout,
+        manifest.holdout_folder,
+        manifest.dvc_lock,
+        manifest.model_path,
+        *manifest.profiles.values(),
+    )
     places = {name: place / name for name in named if name is not None}
     for name, path in places.items():
         if not inside(name) or not path.exists():

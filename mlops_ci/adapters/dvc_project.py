@@ -48,7 +48,8 @@ class Tracked:
 class LockedStage:
     """A stage by the address that DVC prints: what dvc.lock and dvc.yaml say of it.
 
-    `declared_deps` are those of dvc.yaml, which may be newer than those of dvc.lock (`deps`).
+    `declared_deps` are those of dvc.yaml, which may be newer than those of dvc.lock (`deps`); likewise
+    `declared_command` and `declared_params`, (file, key) each.
     """
 
     address: str
@@ -58,6 +59,8 @@ class LockedStage:
     outs: Sequence[Tracked] = ()
     declared_deps: Sequence[str] = ()
     declared_outs: Mapping[str, bool] = field(default_factory=dict)
+    declared_command: str = ""
+    declared_params: Sequence[tuple[str, str]] = ()
     frozen: bool = False
     always_changed: bool = False
     locked: bool = False
@@ -229,6 +232,8 @@ def _combine(
             outs=[_tracked(out.entry, base, cached=out.path not in git_kept) for out in outs],
             declared_deps=[_join(base, dep) for dep in stage.deps],
             declared_outs={_join(base, path): cached for path, cached in stage.outs.items()},
+            declared_command=stage.command,
+            declared_params=[(_join(base, file), key) for file, key in stage.params],
             frozen=stage.frozen,
             always_changed=stage.always_changed or not (stage.deps or record.get("deps") or stage.frozen),
             locked=bool(record),

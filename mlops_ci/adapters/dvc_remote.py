@@ -9,6 +9,7 @@ changes; the work tree stays whole even if we are killed meanwhile.
 
 from __future__ import annotations
 
+import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,11 @@ from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 
 _KEPT = ("md5", "size", "nfiles", "hash", "remote", "cloud", "files", "etag", "version_id")
 _FORGE = ("GITHUB_", "ACTIONS_", "RUNNER_TOKEN", "INPUT_", "CI_JOB_TOKEN", "MLFLOW_", "MLOPS_CI_")
+_TRANSFER = re.compile(r"failed to transfer '\S+' - (.*)")
+# Of a file that an HTTP server does not have, DVC says only the address.
+_MISSING = re.compile(
+    r"No such file|Not Found|NoSuchKey|\b404\b|does not exist|^https?://\S+$", re.IGNORECASE
+)
 _REMEDY = "Check the remote's address and credential with `dvc fetch`, then run this again."
 
 
@@ -95,7 +101,7 @@ class Remote:
                 raise ServiceError(
                     "DVC remote", f"the fetch did not end within {self.timeout:g} s", remedy=_REMEDY
                 ) from error
-        if done.returncode != 0:
+        if done.returncode != 0 and not _only_missing(done.tail):
             raise _answer(failure(done), done.tail)
 
     def lacks(self, wanted: Sequence[Tracked]) -> list[str]:
@@ -161,6 +167,12 @@ def _entry(index: int, tracked: Tracked) -> dict[str, object]:
     # A cloud-versioned remote stores files under their own names.
     versioned = "cloud" in kept or "files" in kept
     return {**kept, "path": tracked.path if versioned else f"o/{index}"}
+
+
+def _only_missing(lines: Sequence[str]) -> bool:
+    """Return whether all that failed is objects that are not there: a file of a directory that is."""
+    reasons = [match[1] for line in lines if (match := _TRANSFER.search(line))]
+    return bool(reasons) and all(_MISSING.search(reason) for reason in reasons)
 
 
 def _answer(error: MlopsCiError, lines: Sequence[str]) -> MlopsCiError:

@@ -90,6 +90,12 @@ class Steps:
         if self.running is not None and text.strip():
             self.output.append(text)
 
+    def merge(self, later: Steps) -> None:
+        """Add what a later run said: a stage that ran before, and was current then, did run."""
+        for name, state in later.states.items():
+            if self.states.get(name) not in ("ran", "restored") or state != "skipped":
+                self.states[name], self.seconds[name] = state, later.seconds[name]
+
     def end(self) -> None:
         """Stop the clock of the stage that runs."""
         if self.running is not None:
@@ -209,7 +215,7 @@ def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError
             f"`pipeline.targets` names '{unknown[1]}', which is no stage of the pipeline",
             remedy="Name stages as `dvc stage list` does.",
         )
-    if " is invalid" in text and "dvc.yaml" in text:
+    if re.search(r"dvc\.yaml' (?:is invalid|validation failed)", text):
         return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Mend dvc.yaml.")
     if "unknown Git revision" in text:
         return UsageError("DVC does not find a git revision", remedy="Check out with `fetch-depth: 0`.")

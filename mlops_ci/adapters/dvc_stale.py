@@ -53,7 +53,8 @@ def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str
     stale: dict[str, str] = {}
     for address in addresses:
         stage = project.stages[address]
-        reasons = [*_own_reasons(stage, status.get(address)), *_inconsistent(project, stage)]
+        reasons = _own_reasons(stage, status.get(address))
+        reasons += [] if stage.frozen else _inconsistent(project, stage)
         for path in sorted(stage.reads()):
             reasons += [
                 f"follows stage '{maker}'"
@@ -63,6 +64,36 @@ def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str
         if reasons:
             stale[address] = ", ".join(dict.fromkeys(reasons))
     return stale
+
+
+def check_frozen(project: Project, addresses: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return a notice for each frozen stage, and refuse one whose outputs are of older inputs.
+
+    DVC does not run a frozen stage again: its predictions would be those of another model.
+
+    Parameters
+    ----------
+    wanted
+        Paths that a decision rests on.
+
+    Raises
+    ------
+    PipelineError
+        If a frozen stage made one of them from inputs that have changed since.
+    """
+    notices = []
+    for address in addresses:
+        stage = project.stages[address]
+        if not stage.frozen:
+            continue
+        changed = _inconsistent(project, stage)
+        if changed and any(overlap(out.path, path) for out in stage.outs for path in wanted):
+            raise PipelineError(
+                f"stage '{address}' is frozen, and what it read has changed since: {', '.join(changed)}",
+                remedy=f"Run `dvc unfreeze {address}` and commit dvc.yaml.",
+            )
+        notices.append(f"stage '{address}' is frozen: it does not follow changes of what it reads")
+    return notices
 
 
 def _own_reasons(stage: LockedStage, entries: Any) -> list[str]:
@@ -85,6 +116,6 @@ def _inconsistent(project: Project, stage: LockedStage) -> list[str]:
     made |= {one.path: one.checksum for one in project.data}
     return [
         f"{dep.path} modified"
-        for dep in (() if stage.frozen else stage.deps)
+        for dep in stage.deps
         if dep.checksum and made.get(dep.path, dep.checksum) != dep.checksum
     ]

@@ -27,10 +27,13 @@ class UnresolvedError(Exception):
 class DeclaredStage:
     """A stage of dvc.yaml, with templates resolved; paths are relative to `wdir`.
 
-    `outs` maps each output to whether DVC caches it (``cache: false`` leaves it to git).
+    `outs` maps each output to whether DVC caches it (``cache: false`` leaves it to git). `params` are
+    (file, key); an empty key means all of the file.
     """
 
     name: str
+    command: str = ""
+    params: tuple[tuple[str, str], ...] = ()
     wdir: str = "."
     deps: tuple[str, ...] = ()
     outs: Mapping[str, bool]
@@ -112,12 +115,27 @@ def _one(name: str, body: Mapping[str, Any], shared: Mapping[str, Any], folder: 
     deps = tuple(str(_resolve(dep, context)) for dep in body.get("deps") or ())
     return DeclaredStage(
         name=name,
+        command=_command(_resolve(body.get("cmd", ""), context)),
+        params=tuple(_params(_resolve(body.get("params") or [], context))),
         wdir=wdir,
         deps=deps,
         outs=outs,
         frozen=body.get("frozen") is True,
         always_changed=body.get("always_changed") is True,
     )
+
+
+def _command(value: Any) -> str:
+    return "\n".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _params(entries: Any) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if isinstance(entry, dict):
+            for file, keys in entry.items():
+                yield from ((str(file), str(key)) for key in keys or [""])
+        else:
+            yield ("params.yaml", str(entry))
 
 
 def _entries(value: Any) -> Sequence[Any]:
@@ -133,7 +151,7 @@ def _context(folder: Path, variables: Sequence[Any], *, defaults: bool) -> dict[
         values = source
         if isinstance(source, str):
             name, _, keys = source.partition(":")
-            values = _load_values(folder / name)
+            values = load_values(folder / name)
             if keys and isinstance(values, dict):
                 values = {key: values[key] for key in keys.split(",") if key in values}
         if isinstance(values, dict):
@@ -141,7 +159,7 @@ def _context(folder: Path, variables: Sequence[Any], *, defaults: bool) -> dict[
     return context
 
 
-def _load_values(path: Path) -> Any:
+def load_values(path: Path) -> Any:
     """Return a file of values, or nothing where it is missing or not plain: DVC will say so itself."""
     try:
         if path.suffix == ".json":

@@ -144,6 +144,33 @@ class GitRepository:
             )
         return done.stdout
 
+    def export(self, revision: str, paths: Sequence[str], into: Path) -> None:
+        """Write some of the files at a revision below a directory; links and what is not there are left out.
+
+        Parameters
+        ----------
+        paths
+            Relative to the repository, as of `paths`.
+        """
+        wanted = set(paths)
+        listed = self._text("ls-tree", "-r", "-z", "--full-tree", self._known(revision))
+        found: list[tuple[str, str]] = []
+        for line in listed.split("\0"):
+            about, _, path = line.partition("\t")
+            if path in wanted and about.split()[0] in ("100644", "100755"):
+                found.append((path, about.split()[2]))
+        blobs = self._run("cat-file", "--batch", sent="".join(f"{blob}\n" for _, blob in found)).stdout
+        for path, _ in found:
+            header, _, rest = blobs.partition(b"\n")
+            if header.endswith(b" missing"):
+                blobs = rest
+                continue
+            size = int(header.split()[2])
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(rest[:size])
+            blobs = rest[size + 1 :]
+
     def paths(self, revision: str) -> list[str]:
         """List all files at a revision, sorted."""
         listed = self._text("ls-tree", "-r", "-z", "--full-tree", "--name-only", self._known(revision))
@@ -178,6 +205,11 @@ class GitRepository:
             f"{other[:12]} and {one[:12]} have no common history", remedy="Rebase the change onto its target."
         )
 
+    def remote_url(self, name: str = "origin") -> str | None:
+        """Return the address of a remote as it is set up, or None where there is none."""
+        done = self._run("config", "--get", f"remote.{name}.url")
+        return done.stdout.decode().strip() or None if done.returncode == 0 else None
+
     def is_shallow(self) -> bool:
         """Return whether the clone lacks history."""
         return self._text("rev-parse", "--is-shallow-repository").strip() == "true"
@@ -207,13 +239,15 @@ class GitRepository:
             raise UsageError(f"git {arguments[0]} failed: {said[-500:]}", remedy="Run `git fsck`.")
         return done.stdout.decode(errors="surrogateescape")
 
-    def _run(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, *arguments: str, cwd: Path | None = None, sent: str = ""
+    ) -> subprocess.CompletedProcess[bytes]:
         command: Sequence[str] = [*self._command, *arguments]
         return subprocess.run(
             command,
             cwd=cwd or self.root,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            input=sent.encode(),
             capture_output=True,
             timeout=_TIMEOUT,
             check=False,

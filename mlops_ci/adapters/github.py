@@ -79,6 +79,7 @@ class GitHubForge:
         event = env.get("GITHUB_EVENT_NAME", "")
         self._change = github_event.change(event, github_actions.event(env), env)
         self._source: Source | None = None
+        self._board: PullRequestComments | None = None
         self._refused = False
 
     def source(self) -> Source:
@@ -173,9 +174,7 @@ class GitHubForge:
         create = sticky.creates(self._mode, report)
         url = self._deliver_comment(stamp, lambda present: body if create or present else None)
         self._annotate(report)
-        full = rendered.get("markdown") or body
-        if github_actions.write_summary(self._env, full, body) not in {0, None}:
-            self._console.warn("the report is longer than the 1 MiB that a job summary holds")
+        self._summarise(rendered.get("markdown") or body, body)
         state = {0: "success", 1: "failure", 3: "failure"}.get(report.exit_code, "error")
         self._set_status(report.source, state, report.headline)
         return url
@@ -191,9 +190,11 @@ class GitHubForge:
         if not self._token:
             self._note("no token: the report is in the job summary, not in a comment")
             return None
-        board = PullRequestComments(self._client, self._repository, number, graphql_url=self._graphql)
+        if self._board is None:
+            where = (self._client, self._repository, number)
+            self._board = PullRequestComments(*where, graphql_url=self._graphql)
         try:
-            note = sticky.upsert(board, stamp, compose)
+            note = sticky.upsert(self._board, stamp, compose)
         except RefusedError as error:
             self._refused = error.status in {401, 403, 404}
             self._explain_refusal(error, "commenting on the pull request", "pull-requests: write")
@@ -214,7 +215,17 @@ class GitHubForge:
     def _note(self, text: str) -> None:
         """Say in the log and the summary why something was not delivered."""
         self._console.warn(text, title="mlops-ci")
-        github_actions.write_summary(self._env, f"> [!NOTE]\n> {text}".replace("\n", "\n> "))
+        self._summarise("> [!NOTE]\n> " + text.replace("\n", "\n> "))
+
+    def _summarise(self, *bodies: str) -> None:
+        """Write the first body that fits to the job summary."""
+        try:
+            place = github_actions.write_summary(self._env, *bodies)
+        except OSError as error:
+            self._console.warn(f"the job summary could not be written: {error}")
+            return
+        if place:
+            self._console.warn("the report is longer than the 1 MiB that a job summary holds")
 
     def _annotate(self, report: Report) -> None:
         title = f"mlops-ci: {report.model}" if report.model else "mlops-ci"

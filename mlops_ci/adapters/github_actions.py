@@ -135,7 +135,7 @@ def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
             raise ValueError(f"{name!r} is no name of an output")
         delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
         lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
-    with Path(path).open("a", encoding="utf-8", newline="\n") as file:
+    with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
         file.write("".join(lines))
 
 

@@ -57,13 +57,14 @@ class PullRequestComments:
 
     def create(self, body: str) -> Note:
         """Write a comment; the answer settles who we are."""
-        item = self._client.send("POST", self._list, {"body": body})
+        item = self._client.send("POST", self._list, {"body": _sound(body)})
         user = item.get("user") or {}
         self._me = (user.get("login", ""), user.get("id"))
         return _note(item)
 
     def update(self, note: int, body: str) -> bool:
         """Replace a comment; False where it is gone."""
+        body = _sound(body)
         return bool(_unless_gone(lambda: self._client.send("PATCH", f"{self._one}/{note}", {"body": body})))
 
     def delete(self, note: int) -> None:
@@ -154,6 +155,11 @@ class Approvals:
         if now != change.head:
             self._explain(f"approvals of {change.head[:7]} do not count: the head is now {now[:7]}")
         return bool(now == change.head)
+
+
+def _sound(body: str) -> str:
+    """Replace half surrogates (of a file's name, say), which JSON can carry and GitHub refuses."""
+    return body.encode("utf-8", "replace").decode("utf-8")
 
 
 def _note(item: Mapping[str, Any]) -> Note:

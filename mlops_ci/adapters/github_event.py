@@ -69,7 +69,7 @@ def change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Cha
             target=_branch(group.get("base_ref", "")),
         )
     head = env.get("GITHUB_SHA", "")
-    target = env.get("GITHUB_REF_NAME", "") if env.get("GITHUB_REF_TYPE", "branch") == "branch" else ""
+    target = env.get("GITHUB_REF_NAME", "") if env.get("GITHUB_REF_TYPE") != "tag" else ""
     if name == "push":
         # The tip that was there before; all zeros for a new branch.
         before = str(payload.get("before") or "")

@@ -133,6 +133,25 @@ class MlflowRegistry:
             found = mlflow_candidates.matching(client, {**tags, tag.MODEL: model})
             return [self._reference(run) for run in found]
 
+    def candidate(self, run_id: str) -> Champion:
+        """Return a recorded candidate with its tags and metrics.
+
+        Raises
+        ------
+        EvidenceError
+            If the run is not there (any more).
+        """
+        with self._connection.calls(f"read the candidate of run {run_id}") as client:
+            run = self._run(client, run_id, "the candidate")
+            tags = dict(run.data.tags)
+            return Champion(
+                ref=self._reference(run),
+                tags=tags,
+                metrics=dict(run.data.metrics),
+                evaluation=tags.get(tag.EVALUATION_PATH),
+                evaluation_run=run_id,
+            )
+
     def holdout_uses(self, model: str, holdout_digest: str, *, excluding: str | None = None) -> int:
         """Return how many different candidates were judged on this holdout.
 
@@ -200,12 +219,42 @@ class MlflowRegistry:
                 mlflow_runs.upload(client, run_id, local, target)
             for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
                 client.log_metric(run_id, name, value)
+            if not found.run_id:
+                client.set_terminated(run_id, "FINISHED")
             mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
         with self._connection.calls(f"set the alias '{alias}' of '{model}'") as client:
             mlflow_versions.point(client, model, alias, str(version))
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Return the version that each alias of a model names now."""
+        if self._connection.absent:
+            return {}
+        with self._connection.calls(f"read the aliases of '{model}'") as client:
+            registered = or_none(lambda: client.get_registered_model(model), MISSING)
+            return {} if registered is None else {k: str(v) for k, v in registered.aliases.items()}
+
+    def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
+        """Add artifacts to a candidate's run, then tags."""
+        placed = mlflow_runs.layout(artifacts, adopted=False)
+        with self._connection.calls(f"keep what was decided with run {run_id}") as client:
+            for target, local in placed.items():
+                mlflow_runs.upload(client, run_id, local, target)
+            for name, value in tags.items():
+                client.set_tag(run_id, name, value)
+
+    def anchor(self, model: str, version: str) -> str | None:
+        """Return the ledger's line that a version's tag names, also where its run is gone."""
+        with self._connection.calls(f"read version {version} of '{model}'") as client:
+            found = or_none(lambda: client.get_model_version(model, version), MISSING, INVALID)
+            return found and found.tags.get(tag.LEDGER_HEAD)
+
+    def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a version."""
+        with self._connection.calls(f"tag version {version} of '{model}'") as client:
+            mlflow_versions.tag_version(client, model, version, tags)
 
     def _written(self, client: Any, candidate: CandidateRecord) -> str:
         run = mlflow_candidates.adoptable(client, candidate) if candidate.run_id else None

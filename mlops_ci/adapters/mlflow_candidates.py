@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mlops_ci.adapters import mlflow_runs
 from mlops_ci.adapters.mlflow_client import clause, pages
-from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none
+from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, UsageError
@@ -117,7 +117,7 @@ def experiment_for(client: Any, name: str, folder: Path | None) -> str:
 def mark(client: Any, experiment: Any) -> None:
     """Mark an experiment, so that its candidates are found without a search through all others."""
     if experiment.tags.get(tag.CANDIDATES) != "true":
-        client.set_experiment_tag(experiment.experiment_id, tag.CANDIDATES, "true")
+        patiently(lambda: client.set_experiment_tag(experiment.experiment_id, tag.CANDIDATES, "true"))
 
 
 def _carries(tags: Mapping[str, str], name: str, value: str) -> bool:

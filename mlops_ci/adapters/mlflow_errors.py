@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -47,6 +48,23 @@ def or_none(call: Callable[[], T], *codes: str) -> T | None:
         if failure.error_code in (codes or (MISSING,)):
             return None
         raise
+
+
+def patiently(call: Callable[[], T], tries: int = 4) -> T:
+    """Call again when two writers collided: MLflow passes on its database's IntegrityError.
+
+    Its setters of tags and aliases look first and insert then, so the first of two may fail.
+    """
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
+
+    for attempt in range(1, tries):
+        try:
+            return call()
+        except MlflowException as failure:
+            if "IntegrityError" not in str(failure) and "UNIQUE constraint" not in str(failure):
+                raise
+            time.sleep(0.1 * attempt)
+    return call()
 
 
 def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:

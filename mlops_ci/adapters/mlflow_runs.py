@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from mlops_ci.adapters.mlflow_errors import patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, ServiceError
@@ -134,7 +135,8 @@ def write(client: Any, run_id: str, record: CandidateRecord, *, adopted: bool) -
     for some in batches([RunTag(name, value) for name, value in tags.items()]):
         client.log_batch(run_id, tags=some)
     if record.datasets:
-        client.log_inputs(run_id, datasets=[_dataset(*each) for each in record.datasets])
+        shown = [_dataset(*each) for each in record.datasets]
+        patiently(lambda: client.log_inputs(run_id, datasets=shown))
     for target, local in placed.items():
         upload(client, run_id, local, target)
     if not adopted:

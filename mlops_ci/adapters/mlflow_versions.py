@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from mlops_ci.adapters.mlflow_client import clause, pages
-from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none
+from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none, patiently
 from mlops_ci.core import tags as tag
-from mlops_ci.errors import EvidenceError, ServiceError
-
-T = TypeVar("T")
+from mlops_ci.errors import ConflictError, EvidenceError
 
 
 def aliased(client: Any, model: str, alias: str) -> Any | None:
@@ -108,7 +105,7 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
     ------
     EvidenceError
         If there is no such version.
-    ServiceError
+    ConflictError
         If the alias names another version afterwards: someone else moved it at the same time.
     """
     existing(client, model, version)
@@ -116,23 +113,9 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
     now = aliased(client, model, alias)
     if now is None or str(now.version) != version:
         found = "nothing" if now is None else f"version {now.version}"
-        raise ServiceError(
+        raise ConflictError(
             "MLflow",
             f"the alias '{alias}' of model '{model}' was set to version {version} but names {found}",
             remedy="Someone else moved it at the same time: look who, then run this again.",
         )
-    client.set_registered_model_tag(model, tag.alias(alias), version)
-
-
-def patiently(call: Callable[[], T], tries: int = 4) -> T:
-    """Call again when two writers collided: MLflow passes on its database's IntegrityError."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
-
-    for attempt in range(1, tries):
-        try:
-            return call()
-        except MlflowException as failure:
-            if "IntegrityError" not in str(failure) and "UNIQUE constraint" not in str(failure):
-                raise
-            time.sleep(0.1 * attempt)
-    return call()
+    patiently(lambda: client.set_registered_model_tag(model, tag.alias(alias), version))

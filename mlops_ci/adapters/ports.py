@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation
+from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.lineage import Lineage, Stage, lineage
 from mlops_ci.core.report import Approval, ModelRef, Report, Source
 
@@ -100,8 +101,20 @@ class Pipeline(Protocol):
             If the data remote does not answer.
         """
 
-    def environment_locks(self) -> dict[str, str]:
-        """Return the checksums of the environment's lock files, by path."""
+    def describe(self, targets: Sequence[str]) -> PipelineRun:
+        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+
+        Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
+        """
+
+    def checksum(self, path: Path) -> str:
+        """Return the pipeline's own checksum of a file or folder, wherever it stands."""
+
+    def environment_locks(self, revision: str | None = None) -> dict[str, str]:
+        """Return the checksums of the environment's lock files, by path, here or at a revision."""
+
+    def stages_at(self, revision: str) -> list[Stage]:
+        """Return the stages as they stand at a revision, without running or fetching anything."""
 
 
 class Repository(Protocol):
@@ -120,6 +133,9 @@ class Repository(Protocol):
 
     def read(self, revision: str, path: str) -> bytes | None:
         """Return a file at a revision, or None where it does not exist there."""
+
+    def merge_base(self, one: str, other: str) -> str:
+        """Return the SHA of the best common ancestor of two revisions."""
 
     def paths(self, revision: str) -> list[str]:
         """Return the paths of all files at a revision."""
@@ -227,6 +243,15 @@ class Registry(Protocol):
     def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
         """Return complete candidate runs that carry all these tags, newest first."""
 
+    def candidate(self, run_id: str) -> Champion:
+        """Return a recorded candidate with its tags and metrics.
+
+        Raises
+        ------
+        EvidenceError
+            If the run is not there (any more).
+        """
+
     def holdout_uses(self, model: str, holdout_digest: str, *, excluding: str | None = None) -> int:
         """Return how many different candidates were judged on this holdout.
 
@@ -247,7 +272,57 @@ class Registry(Protocol):
         """Keep artifacts and metrics with a version (in its run, or in one made for it), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
-        """Point an alias at a version, and read it back."""
+        """Point an alias at a version, and read it back.
+
+        Raises
+        ------
+        ConflictError
+            If it names another version afterwards: someone moved it at the same time.
+        EvidenceError
+            If there is no such version.
+        """
+
+    def aliases(self, model: str) -> Mapping[str, str]:
+        """Return the version that each alias of a model names now."""
+
+    def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
+        """Add artifacts to a candidate's run, then tags."""
+
+    def anchor(self, model: str, version: str) -> str | None:
+        """Return the ledger's line that a version's tag names, also where its run is gone."""
+
+    def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a version."""
+
+
+class Ledger(Protocol):
+    """The append-only history of each model, with compare-and-set."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, without secrets."""
+
+    def read(self, model: str) -> History:
+        """Return a model's history as it is now.
+
+        Raises
+        ------
+        ServiceError
+            If its place does not answer, or denies access.
+        EvidenceError
+            If it is broken.
+        """
+
+    def append(self, history: History, entry: Entry) -> History:
+        """Add an entry to exactly this history; return what it is then.
+
+        Raises
+        ------
+        ConflictError
+            If the history has grown meanwhile; nothing was written.
+        ServiceError
+            If its place does not answer, or takes no entry.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

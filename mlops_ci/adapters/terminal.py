@@ -61,7 +61,8 @@ class TerminalConsole:
     def _say(self, text: str, colour: str = "") -> None:
         for line in text.split("\n"):
             clean = "  " * self._depth + _CONTROL.sub("", line)
-            self._stream.write(f"{colour}{clean}{RESET}\n" if colour and self._colour else f"{clean}\n")
+            whole = f"{colour}{clean}{RESET}\n" if colour and self._colour else f"{clean}\n"
+            self._stream.write(_writable(whole, self._stream))
         self._stream.flush()
 
 
@@ -118,12 +119,19 @@ class TerminalForge:
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
         """Print the report."""
         text = rendered.get("text") or rendered.get("markdown") or report.headline
-        self._stream.write("\n".join(_CONTROL.sub("", line) for line in text.split("\n")).rstrip("\n") + "\n")
+        clean = "\n".join(_CONTROL.sub("", line) for line in text.split("\n")).rstrip("\n") + "\n"
+        self._stream.write(_writable(clean, self._stream))
         self._stream.flush()
         return None
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Do nothing: there is no later step."""
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    """Replace what a stream's encoding lacks: a report must not fail for an emoji."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _plain(markdown: str) -> str:

@@ -61,6 +61,7 @@ def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
         "exit-code": str(code),
         "champion-version": (one.champion.version or "") if one.champion else "",
         "candidate-run-id": (one.candidate.run_id or "") if one.candidate else "",
+        "promoted-version": str(one.details.get("promoted_version") or ""),
         "drift": str(bool(one.drift.get("drifted"))).lower() if one.drift else "",
     }
 

@@ -60,7 +60,7 @@ _report_dir = click.option(
 @output_options
 @dry_run_option
 def check(**options: Any) -> int:
-    r"""Judge this change's model against the champion, report, and gate the merge.
+    """Judge this change's model against the champion, report, and gate the merge.
 
     Reproduces the pipeline (or reads --evidence), compares the candidate with the champion in MLflow on
     the same holdout rows, keeps the candidate's run, and says what merging would do.
@@ -89,7 +89,7 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
     model, source = unit.settings.registry.model, session.source
     try:
         evidence = read_bundle(bundle, model) if bundle else run_reproduce(unit.settings, tools, source)
-        approvals = approvals_needed(tools.repository, source, unit.settings, unit.config, evidence.manifest)
+        approvals = approvals_needed(unit.settings, tools, source, unit.config)
         return run_check(
             unit.settings,
             tools,
@@ -115,7 +115,7 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
     help="Folder to write the bundle to.",
 )
 def reproduce(**options: Any) -> int:
-    r"""Run the pipeline without any token, and write the evidence for `check`.
+    """Run the pipeline without any token, and write the evidence for `check`.
 
     This is the first of the two jobs: it runs the change's code and needs no access to the forge or the
     registry. A pipeline that fails leaves a bundle too, so that the second job can say so.

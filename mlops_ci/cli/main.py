@@ -15,7 +15,17 @@ from mlops_ci.errors import MlopsCiError
 VERBS: dict[str, tuple[str, str]] = {
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
+    "promote": (
+        "history",
+        "Make the candidate of the merged commit the champion; decide again, never train.",
+    ),
+    "rollback": ("history", "Go back to an earlier champion, in seconds."),
+    "reconcile": ("history", "Find what is not as the ledger says, and finish what was cut short."),
+    "compare": ("compare", "Compare the predictions of two models on the same rows."),
+    "plan": ("compare", "Say how many labelled rows a holdout needs."),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "drift": ("data", "Compare two data sets, and say which columns changed."),
+    "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
     "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
 }
@@ -45,7 +55,7 @@ class Verbs(click.Group):
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mlops-ci")
 def cli() -> None:
-    r"""Stop a pull request from making the model in production worse.
+    """Stop a pull request from making the model in production worse.
 
     \b
     Try it:            mlops-ci demo

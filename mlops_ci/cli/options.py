@@ -64,6 +64,24 @@ def registry_options(function: F) -> F:
     )(function)
 
 
+def ledger_options(function: F) -> F:
+    """Add where the history of promotions is, who acts, and the token."""
+    return _compose(
+        click.option(
+            "--ledger",
+            envvar="MLOPS_CI_LEDGER",
+            metavar="URL",
+            help="Git remote of the history (default: promotion.ledger, then the repository's own).",
+        ),
+        click.option(
+            "--github-token",
+            envvar="MLOPS_CI_GITHUB_TOKEN",
+            help="Token that may push the history, and posts the report.",
+        ),
+        click.option("--actor", envvar=["MLOPS_CI_ACTOR", "GITHUB_ACTOR"], help="Who acts (default: you)."),
+    )(function)
+
+
 def change_options(function: F) -> F:
     """Add what identifies the change, and the user's environment."""
     return _compose(

@@ -40,7 +40,7 @@ from mlops_ci.errors import UsageError
 @output_options
 @dry_run_option
 def adopt(**options: Any) -> int:
-    r"""Take in the model that is already in production as the champion.
+    """Take in the model that is already in production as the champion.
 
     \b
     This branch's pipeline made it:       mlops-ci adopt --from-pipeline

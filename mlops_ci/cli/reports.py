@@ -16,7 +16,7 @@ from mlops_ci.cli.options import output_options
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @output_options
 def report(path: Path, **options: Any) -> int:
-    r"""Render a JSON report again, in any format.
+    """Render a JSON report again, in any format.
 
     \b
     As a page:       mlops-ci report report.json --output report.html

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
-from mlops_ci.commands.check import candidate_evaluation, record_of
+from mlops_ci.commands.labels import trusted_labels
 from mlops_ci.commands.matching import columns_of, rescored
+from mlops_ci.commands.record import candidate_evaluation, record_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
@@ -110,7 +111,8 @@ def adopt_pipeline(
         )
     if evidence.manifest.model_path is None:
         raise EvidenceError("the settings name no model", remedy="set `candidate.model` in mlops-ci.yaml")
-    evaluation = candidate_evaluation(settings, tools, evidence)
+    labels, _ = trusted_labels(settings, tools, evidence, source)
+    evaluation = candidate_evaluation(settings, tools, evidence, labels)
     actions = [
         Action(kind=kind, target=target, applied=not dry_run)
         for kind, target in (("create_version", name), ("set_alias", f"{name}@{alias}"))

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from mlops_ci import __version__
-from mlops_ci.adapters.ports import CandidateRecord, Champion, Evidence, Registry
+from mlops_ci.adapters.ports import Evidence
 from mlops_ci.commands.details import details
-from mlops_ci.commands.matching import Matched, columns_of, match
+from mlops_ci.commands.drift import with_drift
+from mlops_ci.commands.judge import Judged, drift_of, judge
+from mlops_ci.commands.labels import trusted_labels
+from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
-from mlops_ci.core.compare import Results, compare
-from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
-from mlops_ci.core.lineage import canonical_json
-from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source, plain
+from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.core.wording import headline, next_step, summary
 from mlops_ci.errors import EvidenceError, HoldoutError, MlopsCiError, PipelineError, ServiceError
-from mlops_ci.settings import Settings, policy_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A verdict, and what it was reached on."""
-
-    verdict: Verdict
-    champion: Champion | None = None
-    holdout: dict[str, Any] = field(default_factory=dict)
-    notices: Sequence[Notice] = ()
-    matched: Matched | Evaluation | None = None
+from mlops_ci.settings import Settings
 
 
 def check(
@@ -67,17 +52,30 @@ def check(
     """
     manifest = evidence.manifest
     _refuse(manifest, source)
-    candidate = candidate_evaluation(settings, tools, evidence)
+    labels, doubts = trusted_labels(settings, tools, evidence, source)
+    candidate = candidate_evaluation(settings, tools, evidence, labels)
     registry = tools.registry()
-    judged = _judge(settings, tools, registry, manifest, candidate, approvals)
+    approvals = [*approvals, *doubts]
+    judged = judge(settings, tools, registry, manifest, candidate, approvals)
+    drift = drift_of(settings, tools, evidence)
+    verdict, moved = with_drift(judged.verdict, drift, manifest.drift_unread, settings.gate.on_drift)
+    judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
+    approval = _approval(tools, source) if judged.verdict.held else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
-    approval = _approval(tools, source) if judged.verdict.held else None
-    report = _report(settings, judged, manifest, source, approval, [*notices, *judged.notices])
-    shown = details(settings, tools, registry, manifest, champion=judged.champion, matched=judged.matched)
-    return replace(report, candidate=ref, actions=(kept,), details=shown)
+        judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
+        keep_judgement(tools, registry, ref, judgement)
+    edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
+    report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
+    return replace(
+        report,
+        candidate=ref,
+        actions=(kept,),
+        drift=drift.to_dict() if drift else None,
+        details=details(settings, tools, registry, manifest, judged),
+    )
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -98,133 +96,6 @@ def _refuse(manifest: Manifest, source: Source) -> None:
             " flatter the candidate",
             remedy="split so that no row is in both",
         )
-
-
-def candidate_evaluation(settings: Settings, tools: Tools, evidence: Evidence) -> Evaluation | None:
-    """Read the candidate's predictions; None where the settings name no predictions file."""
-    manifest = evidence.manifest
-    if manifest.predictions is None:
-        if settings.evaluation.predictions:
-            raise EvidenceError(f"the evidence has no predictions ({settings.evaluation.predictions})")
-        return None
-    labels = evidence.places[manifest.holdout] if manifest.holdout else None
-    return tools.evaluations.read(evidence.places[manifest.predictions], columns_of(settings), labels)
-
-
-def _judge(
-    settings: Settings,
-    tools: Tools,
-    registry: Registry,
-    manifest: Manifest,
-    candidate: Evaluation | None,
-    approvals: Sequence[str],
-) -> Judged:
-    """Compare with the champion in the way that its evidence allows."""
-    name, policy = settings.registry.model, policy_of(settings)
-    champion = registry.champion(name, settings.registry.champion)
-    said = [Notice(text=text) for text in manifest.notices]
-    holdout: dict[str, Any] = {}
-    if candidate is not None:
-        digest = holdout_digest(candidate)
-        holdout = {
-            "digest": digest,
-            "n": len(candidate),
-            "uses": registry.holdout_uses(name, digest, excluding=evaluation_digest(candidate)),
-        }
-    if champion is None:
-        verdict = _without_champion(settings)
-        return Judged(verdict=hold(verdict, approvals), holdout=holdout, notices=said, matched=candidate)
-    reasons = list(approvals)
-    same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
-    mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
-    matched = None
-    if candidate is not None and not same:
-        matched = match(settings, tools, registry, champion, candidate)
-        mine = replace(mine, evaluation=matched.candidate)
-        theirs = replace(theirs, evaluation=matched.champion)
-        holdout |= {"n": len(matched.candidate), "matched": matched.how}
-        reasons += matched.approvals
-        said += matched.notices
-    verdict = compare(theirs, mine, policy, same_model=same)
-    verdict = hold(verdict, reasons)
-    said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(
-        verdict=verdict, champion=champion, holdout=holdout, notices=said, matched=matched or candidate
-    )
-
-
-def _without_champion(settings: Settings) -> Verdict:
-    action = settings.gate.on_no_champion
-    text = (
-        f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
-        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
-    )
-    if action == "pass":
-        return Verdict(verdict=Result.PASS, notices=(text,))
-    held, blocked = action == "approve", action == "block"
-    return Verdict(verdict=Result.INCONCLUSIVE, notices=(text,), held=held, blocked=blocked)
-
-
-def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
-    """Hold a verdict that would merge for approval, where there are reasons that numbers cannot settle."""
-    if not reasons or verdict.exit_code not in (0, 3):
-        return verdict
-    return replace(verdict, held=True, notices=(*verdict.notices, f"Needs approval: {'; '.join(reasons)}."))
-
-
-def record_of(
-    settings: Settings,
-    tools: Tools,
-    evidence: Evidence,
-    candidate: Evaluation | None,
-    verdict: Verdict,
-    source: Source,
-) -> CandidateRecord:
-    """Return everything that is kept of the candidate, so that promotion never trains again."""
-    manifest = evidence.manifest
-    keep = settings.evaluation.log == "full"
-    artifacts: dict[str, Path] = {}
-    if manifest.model_path:
-        place = evidence.places[manifest.model_path]
-        artifacts[tags.MODEL_ARTIFACT if place.is_dir() else f"{tags.MODEL_ARTIFACT}/{place.name}"] = place
-    if manifest.dvc_lock:
-        artifacts[tags.DVC_LOCK_ARTIFACT] = evidence.places[manifest.dvc_lock]
-    kept = tools.scratch / "manifest.json"
-    kept.write_bytes(canonical_json(plain(manifest)))
-    artifacts[tags.MANIFEST_ARTIFACT] = kept
-    carried = {
-        tags.MODEL_DIGEST: manifest.model_digest,
-        tags.GIT_COMMIT: source.head or manifest.head,
-        tags.PULL_REQUEST: str(source.pull_request) if source.pull_request else None,
-        tags.VERDICT: verdict.verdict.value,
-        tags.TOOL_VERSION: __version__,
-    }
-    if manifest.lineage:
-        carried[tags.PIPELINE_VERSION] = manifest.lineage.pipeline_version
-        carried[tags.DVC_LOCK_DIGEST] = manifest.lineage.dvc_lock_digest
-    if candidate is not None:
-        carried[tags.HOLDOUT_DIGEST] = holdout_digest(candidate)
-        carried[tags.EVALUATION_DIGEST] = evaluation_digest(candidate)
-        if keep:
-            path = tools.scratch / "predictions.parquet"
-            tools.evaluations.save(candidate, path)
-            artifacts[tags.EVALUATION_ARTIFACT] = path
-    overall = [finding for finding in verdict.findings if finding.slice is None]
-    return CandidateRecord(
-        model=manifest.model,
-        run_id=manifest.run_id,
-        name=f"{manifest.model} {manifest.head[:10]}",
-        params=manifest.params,
-        metrics=dict(manifest.metrics) | {f.metric: f.candidate for f in overall if f.candidate is not None},
-        tags={key: value for key, value in carried.items() if value},
-        artifacts=artifacts,
-        datasets=_datasets(manifest),
-    )
-
-
-def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:
-    data = manifest.lineage.data if manifest.lineage else ()
-    return [(item.path, item.checksum, item.path) for item in data if item.kind == "data"]
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:
@@ -255,7 +126,9 @@ def _report(
         model=manifest.model,
         verdict=verdict.verdict,
         exit_code=0 if approval else verdict.exit_code,
-        headline=headline(manifest.model, verdict, champion=versus, approval=approval),
+        headline=headline(
+            manifest.model, verdict, champion=versus, approval=approval, reasons=judged.reasons
+        ),
         summary=summary(verdict, versus, rows) if versus else "",
         next_step=next_step(verdict, source.head, approval, approvable=source.pull_request is not None),
         champion=champion.ref if champion else None,

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Registry
-from mlops_ci.commands.matching import Matched
+from mlops_ci.commands.judge import Judged
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.curves import curves
-from mlops_ci.core.evidence import Evaluation
 from mlops_ci.errors import MlopsCiError
 from mlops_ci.settings import Settings
 
@@ -21,13 +20,7 @@ MAX_MANIFEST = 8 * 2**20
 
 
 def details(
-    settings: Settings,
-    tools: Tools,
-    registry: Registry,
-    manifest: Manifest,
-    *,
-    champion: Champion | None,
-    matched: Matched | Evaluation | None,
+    settings: Settings, tools: Tools, registry: Registry, manifest: Manifest, judged: Judged
 ) -> dict[str, Any]:
     """Gather what makes a report easier to read; nothing of it decides, and what is missing is left out.
 
@@ -38,13 +31,15 @@ def details(
         metrics; ``policy``; ``curves`` (see `mlops_ci.core.curves`).
     """
     found: dict[str, Any] = {"params": dict(manifest.params), "policy": policy_in_words(settings)}
-    if champion is not None:
+    if judged.champion is not None:
         found["history"] = _history(settings, tools, registry)
-        found["champion_params"] = _champion_params(tools, registry, champion)
-    theirs, ours = (matched.champion, matched.candidate) if isinstance(matched, Matched) else (None, matched)
-    if ours is not None and not settings.gate.strict:
-        least = settings.privacy.min_count
-        found["curves"] = curves(theirs, ours, positive=settings.evaluation.positive, least=least)
+        found["champion_params"] = _champion_params(tools, registry, judged.champion)
+    # Under `strict` every look at the holdout counts, and a curve is one more.
+    if judged.matched is not None and not settings.gate.strict:
+        both, least = judged.matched, settings.privacy.min_count
+        found["curves"] = curves(
+            both.champion, both.candidate, positive=settings.evaluation.positive, least=least
+        )
     return {key: value for key, value in found.items() if value}
 
 

@@ -69,7 +69,7 @@ def match(
     HoldoutError
         If too few rows are common.
     """
-    own = _load(tools, registry, champion, champion.evaluation)
+    own = own_evaluation(tools, registry, champion)
     if own is None:
         text = (
             f"The champion (version {champion.ref.version}) has no predictions in the registry, so only"
@@ -120,6 +120,11 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
         notices=[Notice(text=text, level="danger")],
         approvals=["the holdout changed, and only the common rows were compared"],
     )
+
+
+def own_evaluation(tools: Tools, registry: Registry, champion: Champion) -> Evaluation | None:
+    """Return the evaluation that is kept with a version, or None where it has none."""
+    return _load(tools, registry, champion, champion.evaluation)
 
 
 def rescored_path(digest: str) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.ports import Evidence, PipelineRun
+from mlops_ci.adapters.ports import Evidence
+from mlops_ci.commands.labels import folder_listing
+from mlops_ci.commands.scalars import run_id_of, scalars_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest, ModelFormat
 from mlops_ci.core.evidence import canonical
-from mlops_ci.core.lineage import Lineage, pipeline_version
+from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Source
-from mlops_ci.errors import EvidenceError, PredictionsError
+from mlops_ci.errors import EvidenceError, PredictionsError, ServiceError
 from mlops_ci.settings import Settings
 
 
@@ -30,9 +30,11 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
     EvidenceError
         If what the settings name is not there afterwards.
     """
-    pipeline = tools.pipeline()
-    run = pipeline.reproduce(settings.pipeline.reproduce, settings.pipeline.targets, _needed(settings, tools))
+    mode, targets = settings.pipeline.reproduce, settings.pipeline.targets
+    run = tools.pipeline().reproduce(mode, targets, _needed(settings, tools))
     places = _places(settings, tools.root, tools.repository.root)
+    folder = _holdout_folder(settings, tools, run.stages, places)
+    profiles, unread = _profiles(settings, tools)
     lock = tools.scratch / "dvc.lock"
     lock.write_text(run.lock_text, encoding="utf-8")
     model = places.get("model")
@@ -41,22 +43,27 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         model=settings.registry.model,
         head=source.head,
         target_commit=source.base,
-        lineage=_lineage(run, pipeline.environment_locks(), source.head),
+        lineage=run.lineage(source.head),
         stages=run.stages,
         predictions=_name(places, "predictions"),
         holdout=_name(places, "holdout"),
+        holdout_folder="holdout-folder.json" if folder else None,
+        drift_unread=unread,
+        profiles={side: f"profile/{side}.json" for side in profiles},
         dvc_lock="dvc.lock",
         model_path=_name(places, "model"),
         model_digest=tools.files.digest(model) if model else None,
         model_format=model_format(model) if model else None,
-        run_id=_run_id(tools.root, candidate.run_id) if candidate.run_id else None,
+        run_id=run_id_of(tools.root, candidate.run_id) if candidate.run_id else None,
         train_overlap=_overlap(settings, tools, places),
         params={key: value for stage in run.stages for key, value in stage.params.items()},
-        metrics=_scalars(settings, tools.root),
+        metrics=scalars_of(settings, tools.root),
         notices=run.notices,
     )
     bundled = {_name(places, role) or role: place for role, place in places.items()}
-    return Evidence(manifest=manifest, places=bundled | {"dvc.lock": lock})
+    more = {"holdout-folder.json": folder} if folder else {}
+    more |= {f"profile/{side}.json": place for side, place in profiles.items()}
+    return Evidence(manifest=manifest, places=bundled | {"dvc.lock": lock} | more)
 
 
 def _needed(settings: Settings, tools: Tools) -> list[str]:
@@ -65,19 +72,51 @@ def _needed(settings: Settings, tools: Tools) -> list[str]:
     evaluation, candidate = settings.evaluation, settings.candidate
     named = [evaluation.predictions, evaluation.holdout, candidate.model, candidate.metrics, candidate.train]
     named += [metric.from_.partition(":")[0] for metric in settings.metrics.values() if metric.from_]
+    named += [data for data in (settings.drift.reference, settings.drift.current) if data and _plain(data)]
     named += [candidate.run_id.partition(":")[0]] if candidate.run_id else []
     return [os.path.relpath(tools.root / path, project) for path in named if path]
 
 
-def _lineage(run: PipelineRun, environment: Mapping[str, str], commit: str) -> Lineage:
-    data = {item.path: item for stage in run.stages for item in stage.deps}
-    return Lineage(
-        git_commit=commit,
-        pipeline_version=pipeline_version(run.stages, environment),
-        dvc_lock_digest=hashlib.sha256(run.lock_text.encode()).hexdigest(),
-        environment=environment,
-        data=[data[path] for path in sorted(data)],
-    )
+def _plain(data: str) -> bool:
+    """Say whether a data set is a path of this tree, which DVC may have to bring."""
+    return not any(mark in data for mark in ("://", "*", "@"))
+
+
+def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
+    """Profile the data that drift is looked for in: small, and free of rows, so that it can travel.
+
+    Data that cannot be read here are no reason to judge nothing: why is returned, for the report.
+    """
+    found: dict[str, Path] = {}
+    for side in ("reference", "current"):
+        data = getattr(settings.drift, side)
+        if data is None:
+            continue
+        place = data if "://" in data or "@" in data else str(tools.root / data)
+        try:
+            with tools.console.group(f"Profile of drift.{side}: {data}"):
+                text = tools.profile(place, settings.privacy.min_count)
+        except (EvidenceError, ServiceError) as problem:
+            return found, f"Drift was not looked at: {problem.problem}"
+        found[side] = tools.scratch / f"{side}.json"
+        found[side].write_text(text, encoding="utf-8")
+    return found, ""
+
+
+def _holdout_folder(
+    settings: Settings, tools: Tools, stages: Sequence[Stage], places: Mapping[str, Path]
+) -> Path | None:
+    """Write the listing of the folder that the holdout is in, where DVC tracks that folder as one."""
+    if "holdout" not in places:
+        return None
+    project = (tools.root / settings.pipeline.directory).resolve()
+    tracked = {path for stage in stages for path in [*stage.outs, *(dep.path for dep in stage.deps)]}
+    for parent in places["holdout"].resolve().parents:
+        if parent.is_relative_to(project) and parent.relative_to(project).as_posix() in tracked:
+            listing = tools.scratch / "holdout-folder.json"
+            listing.write_bytes(folder_listing(parent))
+            return listing
+    return None
 
 
 def model_format(path: Path) -> ModelFormat:
@@ -120,81 +159,6 @@ def inside(root: Path, repository: Path, path: str, key: str) -> Path:
             remedy="name files of the repository; let DVC copy its outputs (`dvc config cache.type copy`)",
         )
     return place
-
-
-def read_structured(root: Path, name: str) -> Any:
-    """Read a JSON or YAML file that the change wrote; plain values only."""
-    import yaml  # noqa: PLC0415
-
-    try:
-        text = (root / name).read_text(encoding="utf-8")
-        return yaml.safe_load(text) if name.endswith((".yaml", ".yml")) else json.loads(text)
-    except FileNotFoundError:
-        raise EvidenceError(f"{name}: there is no such file", remedy="let a stage write it") from None
-    except (ValueError, OSError, RecursionError, yaml.YAMLError) as error:
-        problem = str(error).splitlines()[0]
-        raise EvidenceError(
-            f"{name}: cannot be read: {problem}", remedy="let a stage write it whole"
-        ) from None
-
-
-def scalar(root: Path, reference: str) -> Any:
-    """Return the value that ``file:key.path`` names.
-
-    Raises
-    ------
-    EvidenceError
-        If the file, or the key in it, is not there.
-    """
-    name, _, keys = reference.partition(":")
-    value = read_structured(root, name)
-    for key in keys.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            known = f"; it has {', '.join(map(str, list(value)[:8]))}" if isinstance(value, Mapping) else ""
-            raise EvidenceError(
-                f"{name}: there is no '{keys}'{known}", remedy="let the evaluation stage write it"
-            )
-        value = value[key]
-    return value
-
-
-def _scalars(settings: Settings, root: Path) -> dict[str, float]:
-    """Return the numbers that the change reports of itself: logged, and compared where a policy says so."""
-    values: dict[str, Any] = {}
-    if settings.candidate.metrics:
-        values = dict(_flat(read_structured(root, settings.candidate.metrics)))
-        for key, value in values.items():
-            if value is None:
-                _refuse_null(settings.candidate.metrics, key)
-    for name, metric in settings.metrics.items():
-        if metric.from_:
-            values[name] = scalar(root, metric.from_)
-            if isinstance(values[name], bool) or not isinstance(values[name], (int, float)):
-                _refuse_null(metric.from_.partition(":")[0], metric.from_.partition(":")[2])
-    numbers = {key: float(value) for key, value in values.items() if isinstance(value, (int, float))}
-    for key, number in numbers.items():
-        if not math.isfinite(number):
-            raise EvidenceError(f"metric '{key}' is {number}", remedy="a metric must be a finite number")
-    return numbers
-
-
-def _refuse_null(name: str, key: str) -> None:
-    raise EvidenceError(
-        f"{name}: '{key}' is not a number", remedy="let the evaluation stage write a finite number"
-    )
-
-
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        return [pair for key, item in value.items() for pair in _flat(item, f"{prefix}{key}.")]
-    return [(prefix.removesuffix("."), value)]
-
-
-def _run_id(root: Path, reference: str) -> str:
-    value = scalar(root, reference)
-    if not isinstance(value, str) or not value.isalnum() or len(value) > 64:
-        raise EvidenceError(f"{reference}: {value!r:.60} is not an MLflow run id")
-    return value
 
 
 def _overlap(settings: Settings, tools: Tools, places: Mapping[str, Path]) -> int | None:

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from mlops_ci.adapters.ports import Console, Evaluations, Files, Forge, Frames, Pipeline, Registry, Repository
+from mlops_ci.adapters.ports import (
+    Console,
+    Evaluations,
+    Files,
+    Forge,
+    Frames,
+    Ledger,
+    Pipeline,
+    Registry,
+    Repository,
+)
+from mlops_ci.core.drift.result import DriftReport
+from mlops_ci.core.judgement import Judgement
+from mlops_ci.errors import UsageError
 
 # Runs a trusted command line in the user's environment with these variables added.
 Shell = Callable[[str, Mapping[str, str]], None]
+# Runs a command of the policy (deploy, probe) with our whole environment; returns what it printed.
+Operator = Callable[[str, Mapping[str, str]], str]
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def _no_ledger() -> Ledger:
+    raise UsageError("there is no ledger here", remedy="run this in a git repository")
+
+
+def _no_judgement(path: Path) -> Judgement:
+    raise UsageError(f"{path}: judgements are not read here")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +54,17 @@ class Tools:
         A folder of our own that is removed afterwards.
     registry, pipeline
         Made when first asked for: importing MLflow costs a second that not every path needs.
+    profile
+        Returns the stored form of the profile of a data set, without values rarer than a count.
+    drift
+        Compares two data sets or stored profiles, as `mlops_ci.drift`.
+    functions
+        Imports the user's own metrics by reference, from what is installed beside us.
     shell
         None where no code of the change may run: a job that holds tokens.
+    ledger, read_judgement, operate, actor, now
+        For the verbs that move the champion: its history, what was judged, the team's own deployment,
+        and who acts when.
     """
 
     root: Path
@@ -38,4 +77,12 @@ class Tools:
     evaluations: Evaluations
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
+    profile: Callable[[str, int], str]
+    drift: Callable[..., DriftReport]
     shell: Shell | None = None
+    ledger: Callable[[], Ledger] = _no_ledger
+    read_judgement: Callable[[Path], Judgement] = _no_judgement
+    operate: Operator | None = None
+    actor: str = ""
+    now: Callable[[], datetime] = utc_now
+    functions: Callable[[Iterable[str]], Mapping[str, Callable[..., Any]]] = lambda _: {}

@@ -32,6 +32,16 @@ def mismatch(champion: Evaluation, candidate: Evaluation) -> str | None:
     return None
 
 
+def not_finite(evaluation: Evaluation) -> str | None:
+    """Return which part of an evaluation holds a NaN or an infinity, or None; such rows prove nothing."""
+    for name in ("target", "prediction", "score", "weight", "group"):
+        values = getattr(evaluation, name)
+        if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
+            row = evaluation.id[int(np.argmax(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))]
+            return f"{name} is missing or infinite in row '{row}'"
+    return None
+
+
 def _different_ids(champion: Array, candidate: Array) -> str:
     """Say which ids only one side has."""
     missing = np.setdiff1d(champion, candidate)

@@ -36,6 +36,13 @@ class Manifest:
         Full SHA of the change's head, and of the target branch's tip that it was reproduced against.
     predictions, holdout, dvc_lock, model_path
         Paths inside the bundle, or None where there is none; `model_path` may be a folder.
+    holdout_folder
+        Where the holdout is a file of a folder that DVC tracks as one: that folder's listing, as DVC
+        writes it, so that its checksum can be proven without the other files.
+    profiles
+        Paths of the data profiles: ``reference`` and ``current`` of the settings' `drift`.
+    drift_unread
+        Why a profile that the settings ask for is missing; empty where none is.
     model_digest, model_format
         SHA-256 of the model's bytes, and what kind of thing it is.
     run_id
@@ -57,6 +64,9 @@ class Manifest:
     stages: Sequence[Stage] = ()
     predictions: str | None = None
     holdout: str | None = None
+    holdout_folder: str | None = None
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    drift_unread: str = ""
     dvc_lock: str | None = None
     model_path: str | None = None
     model_digest: str | None = None

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from mlops_ci.core.align import mismatch, same_predictions
-from mlops_ci.core.decision import correct_family, decide, outcome_of
-from mlops_ci.core.estimate import Estimate
-from mlops_ci.core.evidence import Evaluation, canonical
-from mlops_ci.core.measures import Measure, Rules, Share, UndefinedError
-from mlops_ci.core.messages import sentence
-from mlops_ci.core.metrics import KNOWN, UnknownMetricError, greater_is_better
+from mlops_ci.core.align import mismatch, not_finite, same_predictions
+from mlops_ci.core.decision import correct_family, decide
+from mlops_ci.core.draft import Draft, draft_of, missing, tell
+from mlops_ci.core.estimate import UndefinedError
+from mlops_ci.core.evidence import Evaluation
+from mlops_ci.core.judge import judge_pair, rules_of
+from mlops_ci.core.metrics import UnknownMetricError
 from mlops_ci.core.policy import MetricPolicy, Policy
-from mlops_ci.core.power import minimum_detectable_loss, rows_needed
-from mlops_ci.core.scalars import POINT_ONLY, missing, point_finding
+from mlops_ci.core.reuse import allowance
+from mlops_ci.core.scalars import POINT_ONLY, MissingValueError, Scalars, beyond, point, scalar_estimate
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
+
+Functions = Mapping[str, Callable[..., Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,23 +32,52 @@ class Results:
     evaluation
         Per-row predictions, or None where only values are known.
     scalars
-        Values by the metric's name in the policy.
+        Values by the metric's name in the policy: one number, or one of each repeated run.
+    sizes
+        Rows behind each value that is a proportion.
+    test_share
+        Test rows over training rows where repeated values are of the same folds on both sides.
     """
 
     evaluation: Evaluation | None = None
-    scalars: Mapping[str, float] = field(default_factory=dict)
+    scalars: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    test_share: float | None = None
+
+    def values(self) -> Scalars:
+        """Return what is known without rows."""
+        return Scalars(values=self.scalars, sizes=self.sizes, test_share=self.test_share)
 
 
-Evidence = Results | Evaluation | Mapping[str, float]
+Evidence = Results | Evaluation | Mapping[str, float | Sequence[float]]
 
 
-def compare(
-    champion: Evidence,
-    candidate: Evidence,
-    policy: Policy,
-    *,
-    same_model: bool = False,
-) -> Verdict:
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What surrounds one comparison.
+
+    Attributes
+    ----------
+    same_model
+        True if both are the same bytes.
+    uses
+        Different candidates that were judged on this holdout before.
+    promotions
+        Champions that were chosen on this holdout, or None where that is not known.
+    reference
+        The fixed reference champion that `max_total_loss` speaks of, or None.
+    functions
+        The user's own metrics by their name in the policy (``package.module:function``).
+    """
+
+    same_model: bool = False
+    uses: int = 0
+    promotions: int | None = None
+    reference: Evidence | None = None
+    functions: Functions = field(default_factory=dict)
+
+
+def compare(champion: Evidence, candidate: Evidence, policy: Policy, **context: Any) -> Verdict:
     """Decide whether the candidate is worse than the champion on the same holdout.
 
     Parameters
@@ -54,30 +86,58 @@ def compare(
         An evaluation, values by metric name, or both as `Results`.
     policy
         Metrics with their margins, the error rate, and what to do when it is not settled.
-    same_model
-        True if both are the same bytes.
+    **context
+        Fields of `Context`: `same_model`, `uses`, `promotions`, `reference`, `functions`.
 
     Returns
     -------
     The verdict with all findings. Evidence that cannot be compared gives the verdict ``error``
     with a finding that says why; nothing is raised for it.
     """
+    around = Context(**context)
     champion, candidate = as_results(champion), as_results(candidate)
-    if same_model:
+    if around.same_model:
         return unchanged(champion, candidate, policy, "Champion and candidate are the same bytes.")
+    for side, results in (("champion", champion), ("candidate", candidate)):
+        flaw = results.evaluation and not_finite(results.evaluation)
+        if flaw:
+            return incomparable(f"the {side}'s {flaw}")
     if champion.evaluation is not None and candidate.evaluation is not None:
         problem = mismatch(champion.evaluation, candidate.evaluation)
         if problem:
             return incomparable(problem)
         if same_predictions(champion.evaluation, candidate.evaluation):
             rows = len(candidate.evaluation)
-            return unchanged(
-                champion, candidate, policy, f"Both models give the same prediction on all {rows:,} rows."
-            )
-    findings = [finding_of(name, champion, candidate, policy) for name in policy.metrics]
-    drafts = correct_family([finding for finding, _ in findings], policy.alpha)
-    told = [tell(draft, estimate, policy) for draft, (_, estimate) in zip(drafts, findings, strict=True)]
-    return decide(told, policy)
+            why = f"Both models give the same prediction on all {rows:,} rows."
+            return unchanged(champion, candidate, policy, why)
+    return _judged(champion, candidate, policy, around)
+
+
+def _judged(champion: Results, candidate: Results, policy: Policy, around: Context) -> Verdict:
+    allowed = allowance(policy.alpha, policy.strict, around.uses, around.promotions)
+    if allowed.spent:
+        return replace(incomparable("this holdout is used up"), notices=allowed.notices)
+    alpha, said = allowed.alpha, list(allowed.notices)
+    policy = replace(policy, alpha=alpha)
+    overall: list[Draft] = []
+    paired = [name for name in policy.metrics if _by_rows(policy.metrics[name], champion, candidate)]
+    judged, sliced, gaps, notes = judge_pair(champion, candidate, policy, paired, around.functions)
+    said += notes
+    for name in policy.metrics:
+        overall += judged[name] if name in judged else [scalar_draft(name, champion, candidate, policy)]
+    overall += _since_reference(candidate, policy, around)
+    families = [overall, sliced]
+    findings: list[Finding] = []
+    for family in families:
+        corrected = correct_family([draft.finding for draft in family], alpha)
+        findings += [tell(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)]
+    findings += [tell(draft.finding, draft, alpha) for draft in gaps]
+    verdict = decide(findings, policy, notices=said)
+    return one_bit(verdict) if policy.strict and policy.strict.adaptivity == "full" else verdict
+
+
+def _by_rows(rule: MetricPolicy, champion: Results, candidate: Results) -> bool:
+    return rule.source is None and champion.evaluation is not None and candidate.evaluation is not None
 
 
 def as_results(evidence: Evidence) -> Results:
@@ -89,81 +149,90 @@ def as_results(evidence: Evidence) -> Results:
     return Results(scalars=evidence)
 
 
-def finding_of(
-    name: str, champion: Results, candidate: Results, policy: Policy
-) -> tuple[Finding, Estimate | None]:
-    """Return the finding of one metric on all rows, and the estimate it rests on."""
+def scalar_draft(name: str, champion: Results, candidate: Results, policy: Policy) -> Draft:
+    """Return the draft of a metric of which no rows are known.
+
+    Two bare numbers are compared with the margin and never `better`; they fail beyond it only where the
+    policy says so (`on_point: fail`), for a bare difference cannot be told from chance.
+    """
     rule = policy.metrics[name]
-    if rule.source is not None or champion.evaluation is None or candidate.evaluation is None:
-        return point_finding(name, rule, champion.scalars, candidate.scalars), None
     try:
-        upwards = greater_is_better(name, rule)
-        rules = Rules(
-            greater_is_better=upwards, margin=rule.margin, relative=rule.relative, alpha=policy.alpha
+        rules = rules_of(name, rule, policy)
+        estimate = scalar_estimate(name, champion.values(), candidate.values(), rules)
+        if estimate is not None:
+            return draft_of(name, rule, rules, estimate)
+        before, after, difference, margin = point(name, champion.values(), candidate.values(), rules)
+    except (UnknownMetricError, MissingValueError) as problem:
+        return missing(name, rule, str(problem))
+    outcome = Outcome.INCONCLUSIVE
+    if beyond(difference, margin) and rule.on_point == "fail":
+        outcome = Outcome.WORSE
+    return Draft(
+        finding=Finding(
+            metric=name,
+            outcome=outcome,
+            greater_is_better=rules.greater_is_better,
+            champion=before,
+            candidate=after,
+            difference=difference,
+            margin=margin,
+            method=POINT_ONLY,
+            gated=rule.gate,
         )
-        measure = measure_of(name, rule, champion.evaluation, candidate.evaluation)
-        estimate = measure.estimate(np.arange(len(candidate.evaluation)), rules)
-    except (UnknownMetricError, UndefinedError) as problem:
-        return missing(name, rule, str(problem)), None
-    return as_finding(name, rule, rules, estimate), estimate
-
-
-def measure_of(name: str, rule: MetricPolicy, champion: Evaluation, candidate: Evaluation) -> Measure:
-    """Return the measure of a metric on two evaluations of the same rows."""
-    if rule.metric != "accuracy":
-        known = "is not known" if rule.metric not in KNOWN else "is not built yet"
-        raise UnknownMetricError(f"the metric '{rule.metric}' {known}")
-    if candidate.target is None or candidate.prediction is None or champion.prediction is None:
-        raise UnknownMetricError(f"{name} needs labels and both models' predicted labels")
-    target = canonical(candidate.target)
-    return Share(
-        counts=np.ones(len(target), dtype=bool),
-        champion=canonical(champion.prediction) == target,
-        candidate=canonical(candidate.prediction) == target,
     )
 
 
-def as_finding(name: str, rule: MetricPolicy, rules: Rules, estimate: Estimate) -> Finding:
-    """Return the finding that an estimate amounts to on its own, with what its rows could prove."""
-    outcome = outcome_of(estimate)
-    open_question = outcome is Outcome.INCONCLUSIVE
-    return Finding(
-        metric=name,
-        outcome=outcome,
-        greater_is_better=rules.greater_is_better,
-        champion=estimate.champion,
-        candidate=estimate.candidate,
-        difference=estimate.difference,
-        interval=(estimate.lower, estimate.upper),
-        margin=estimate.margin,
-        method=estimate.method,
-        n=estimate.n,
-        pvalue=estimate.pvalue,
-        minimum_detectable_loss=minimum_detectable_loss(estimate.standard_error, rules.alpha),
-        rows_needed=rows_needed(estimate.n, estimate.standard_error, estimate.margin, rules.alpha)
-        if open_question
-        else None,
-        gated=rule.gate,
-    )
+def _since_reference(candidate: Results, policy: Policy, around: Context) -> list[Draft]:
+    """Return what was lost since the fixed reference champion, for metrics whose total loss is bounded."""
+    drafts = []
+    for name, bound in policy.max_total_loss.items():
+        if name not in policy.metrics:
+            continue
+        rule = replace(policy.metrics[name], margin=bound, relative=False, minimum=None, maximum=None)
+        if around.reference is None:
+            continue
+        reference = as_results(around.reference)
+        narrow = replace(policy, metrics={name: replace(rule, slices=())})
+        if reference.evaluation is not None and candidate.evaluation is not None and rule.source is None:
+            problem = mismatch(reference.evaluation, candidate.evaluation)
+            if problem:
+                drafts.append(missing(name, rule, f"against the reference champion, {problem}"))
+                continue
+            found = judge_pair(reference, candidate, narrow, [name], around.functions)[0][name]
+        else:
+            found = [scalar_draft(name, reference, candidate, narrow)]
+        drafts += [replace(one, finding=replace(one.finding, versus="reference")) for one in found]
+    return drafts
 
 
-def tell(finding: Finding, estimate: Estimate | None, policy: Policy) -> Finding:
-    """Return the finding with its sentence, unless it has one."""
-    if finding.message:
-        return finding
-    doubt = estimate.doubt if estimate else ""
-    remark = estimate.remark if estimate else ""
-    return replace(
-        finding, message=sentence(finding, confidence=1 - 2 * policy.alpha, doubt=doubt, remark=remark)
+def one_bit(verdict: Verdict) -> Verdict:
+    """Return a verdict that tells pass or fail and nothing else, so that one use leaks one bit."""
+    if verdict.verdict is Result.ERROR:
+        return verdict
+    passed = verdict.verdict is Result.PASS
+    return Verdict(
+        verdict=Result.PASS if passed else Result.FAIL,
+        findings=tuple(
+            Finding(
+                metric=finding.metric,
+                outcome=Outcome.NON_INFERIOR if passed else Outcome.INCONCLUSIVE,
+                greater_is_better=finding.greater_is_better,
+                margin=finding.margin,
+                method="withheld (gate.strict.adaptivity: full)",
+                n=finding.n,
+                message=f"{finding.metric}: {'passed' if passed else 'not passed'}; numbers are withheld.",
+            )
+            for finding in verdict.findings
+            if finding.slice is None and finding.gated
+        ),
+        notices=(*[note for note in verdict.notices if note.startswith("Use ")],),
     )
 
 
 def incomparable(problem: str) -> Verdict:
     """Return the verdict of evidence that cannot be compared."""
     finding = Finding(
-        metric="holdout",
-        outcome=Outcome.ERROR,
-        message=f"Nothing could be compared: {problem}.",
+        metric="holdout", outcome=Outcome.ERROR, message=f"Nothing could be compared: {problem}."
     )
     return Verdict(verdict=Result.ERROR, findings=(finding,))
 
@@ -171,28 +240,48 @@ def incomparable(problem: str) -> Verdict:
 def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -> Verdict:
     """Return the verdict of two models that are one; it passes without statistics."""
     findings = []
-    for name in policy.metrics:
-        finding, _ = finding_of(name, champion, candidate, policy)
-        if finding.outcome is Outcome.ERROR:
-            finding = Finding(metric=name, outcome=Outcome.UNCHANGED, gated=policy.metrics[name].gate)
+    for name, rule in policy.metrics.items():
+        value = _only_value(name, rule, champion, candidate, policy)
         findings.append(
-            replace(
-                finding,
+            Finding(
+                metric=name,
                 outcome=Outcome.UNCHANGED,
-                interval=None,
-                pvalue=None,
-                minimum_detectable_loss=None,
-                rows_needed=None,
-                method="" if finding.method != POINT_ONLY else POINT_ONLY,
+                greater_is_better=rule.greater_is_better is not False,
+                champion=value,
+                candidate=value,
+                difference=None if value is None else 0.0,
+                margin=rule.margin,
+                n=len(candidate.evaluation) if candidate.evaluation is not None else 0,
+                gated=rule.gate,
                 message=f"{name} is unchanged. {why}",
             )
         )
     return decide(findings, policy, notices=[why])
 
 
-def compare_scalars(champion: Mapping[str, float], candidate: Mapping[str, float], policy: Policy) -> Verdict:
+def _only_value(
+    name: str, rule: MetricPolicy, champion: Results, candidate: Results, policy: Policy
+) -> float | None:
+    """Return the value of a metric for two models that are one, where it can be had."""
+    side = candidate if candidate.evaluation is not None else champion
+    try:
+        if _by_rows(rule, side, side):
+            judged = judge_pair(side, side, replace(policy, seed=0), [name], {})[0][name]
+            return judged[0].finding.candidate
+        values = side.scalars if name in side.scalars else champion.scalars
+        return float(np.mean(values[name])) if name in values else None
+    except (UnknownMetricError, UndefinedError):
+        return None
+
+
+def compare_scalars(
+    champion: Mapping[str, float | Sequence[float]],
+    candidate: Mapping[str, float | Sequence[float]],
+    policy: Policy,
+    **context: Any,
+) -> Verdict:
     """Compare two models of which only values are known; see `compare`."""
-    return compare(Results(scalars=champion), Results(scalars=candidate), policy)
+    return compare(Results(scalars=champion), Results(scalars=candidate), policy, **context)
 
 
-__all__: Sequence[str] = ["Evidence", "Results", "compare", "compare_scalars"]
+__all__ = ["Context", "Evidence", "Results", "compare", "compare_scalars"]

@@ -3,7 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+from mlops_ci.core.evidence import Array
+
+
+class UndefinedError(ValueError):
+    """The metric has no value on these rows (no positive row, one class only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What the policy says about one metric, resolved.
+
+    Attributes
+    ----------
+    greater_is_better
+        Direction of the metric.
+    margin, relative
+        Accepted loss; a share of the champion's value if `relative`.
+    alpha
+        One-sided error rate of each bound.
+    seed
+        Of resampling.
+    """
+
+    greater_is_better: bool
+    margin: float
+    relative: bool = False
+    alpha: float = 0.05
+    seed: int = 0
+
+    @property
+    def sign(self) -> int:
+        """1 where greater is better, else -1."""
+        return 1 if self.greater_is_better else -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,5 +86,61 @@ class Estimate:
 
     def known(self) -> bool:
         """Return whether all numbers that a decision needs are there."""
-        numbers = (self.champion, self.candidate, self.difference, self.lower, self.upper, self.pvalue)
-        return all(math.isfinite(number) for number in numbers)
+        bounds = (self.lower, self.upper, self.pvalue)
+        return all(
+            math.isfinite(number) for number in (self.champion, self.candidate, self.difference)
+        ) and not any(math.isnan(number) for number in bounds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """The value of one model's metric on its own, for absolute limits and gaps between slices.
+
+    Attributes
+    ----------
+    value, error
+        Value and standard error, in the metric's unit.
+    n, method, doubt
+        As of an `Estimate`.
+    half_width
+        From an error rate to the distance of the one-sided bounds; None where `bounds` says more.
+    bounds
+        From an error rate to the exact one-sided bounds, or None.
+    """
+
+    value: float
+    error: float
+    n: int
+    method: str
+    half_width: Callable[[float], float] | None = None
+    bounds: Callable[[float], tuple[float, float]] | None = None
+    doubt: str = ""
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return the one-sided 1 - alpha bounds of the value."""
+        if self.bounds is not None:
+            return self.bounds(alpha)
+        half = math.inf if self.half_width is None else self.half_width(alpha)
+        return self.value - half, self.value + half
+
+
+class Measure(Protocol):
+    """One metric of two models on one holdout."""
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the estimate on some rows, by position, shape (k,).
+
+        Raises
+        ------
+        UndefinedError
+            If the metric has no value there.
+        """
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's own value on some rows.
+
+        Raises
+        ------
+        UndefinedError
+            If the metric has no value there.
+        """

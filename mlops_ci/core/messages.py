@@ -19,11 +19,12 @@ def number(value: float, margin: float | None = None) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Name the metric, and the slice where it is one."""
-    return finding.metric if finding.slice is None else f"{finding.metric} on {finding.slice}"
+    """Name the metric, the slice where it is one, and the reference where it is not the champion."""
+    name = finding.metric if finding.slice is None else f"{finding.metric} on {finding.slice}"
+    return f"{name} since the reference champion" if finding.versus == "reference" else name
 
 
-def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "", remark: str = "") -> str:
+def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "") -> str:
     """Return the one plain sentence of a finding.
 
     Parameters
@@ -34,13 +35,12 @@ def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "", rema
         Of the two-sided interval that the two one-sided bounds make.
     doubt
         Why the evidence is too thin for a proof, or empty.
-    remark
-        A further clause, or empty.
     """
+    if finding.versus == "limit":
+        return _limit(finding, confidence, doubt)
     if finding.champion is None or finding.candidate is None or finding.difference is None:
         return f"{place(finding)} could not be compared{': ' + doubt if doubt else ''}."
-    text = _body(finding, confidence, doubt)
-    return f"{text[:-1]}; {remark}." if remark else text
+    return _body(finding, confidence, doubt)
 
 
 def _body(finding: Finding, confidence: float, doubt: str) -> str:
@@ -62,6 +62,25 @@ def _body(finding: Finding, confidence: float, doubt: str) -> str:
     if finding.outcome is Outcome.ERROR:
         return f"{name} could not be compared{': ' + doubt if doubt else ''}."
     return _open(finding, accepted, span, doubt)
+
+
+def _limit(finding: Finding, confidence: float, doubt: str) -> str:
+    """Say whether an absolute limit is kept."""
+    value, limit = finding.candidate or 0.0, finding.limit or 0.0
+    above = (finding.difference or 0.0) == value - limit
+    bound = f"{'minimum' if above else 'maximum'} of {number(limit)}"
+    ends = (
+        []
+        if finding.interval is None
+        else [limit + end if above else limit - end for end in finding.interval]
+    )
+    span = f" ({100 * confidence:.4g}% interval {number(min(ends))} to {number(max(ends))})" if ends else ""
+    text = f"{finding.metric} is {number(value)}{span}"
+    if finding.outcome is Outcome.NON_INFERIOR:
+        return f"{text}: the {bound} is kept."
+    if finding.outcome is Outcome.WORSE:
+        return f"{text}: the {bound} is broken."
+    return f"{text}, but {doubt or f'{finding.n:,} rows cannot tell'} whether the {bound} is kept."
 
 
 def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:

@@ -1,43 +1,34 @@
-"""The metrics that the gate knows: their direction, and what each one needs from an evaluation."""
+"""The metrics that the gate knows: the family that each belongs to, and its direction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from mlops_ci.core.names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
 Kind = Literal["share", "loss", "rank", "labels", "regression"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """One metric by its scikit-learn name: whether greater is better, and the family it belongs to."""
-
-    greater_is_better: bool
-    kind: Kind
-    gate: bool = True
-
-
-KNOWN: dict[str, Known] = {
-    "accuracy": Known(greater_is_better=True, kind="share"),
-    "recall": Known(greater_is_better=True, kind="share"),
-    "specificity": Known(greater_is_better=True, kind="share"),
-    "false_positive_rate": Known(greater_is_better=False, kind="share"),
-    "balanced_accuracy": Known(greater_is_better=True, kind="labels"),
-    "precision": Known(greater_is_better=True, kind="labels"),
-    "f1": Known(greater_is_better=True, kind="labels"),
-    "matthews_corrcoef": Known(greater_is_better=True, kind="labels"),
-    "log_loss": Known(greater_is_better=False, kind="loss"),
-    "brier_score": Known(greater_is_better=False, kind="loss"),
-    "roc_auc": Known(greater_is_better=True, kind="rank"),
-    "average_precision": Known(greater_is_better=True, kind="rank"),
-    "recall_at_fpr": Known(greater_is_better=True, kind="rank"),
-    "expected_calibration_error": Known(greater_is_better=False, kind="rank", gate=False),
-    "mean_absolute_error": Known(greater_is_better=False, kind="loss"),
-    "mean_squared_error": Known(greater_is_better=False, kind="loss"),
-    "root_mean_squared_error": Known(greater_is_better=False, kind="regression"),
-    "r2": Known(greater_is_better=True, kind="regression"),
+KIND: dict[str, Kind] = {
+    "accuracy": "share",
+    "recall": "share",
+    "specificity": "share",
+    "false_positive_rate": "share",
+    "balanced_accuracy": "labels",
+    "precision": "labels",
+    "f1": "labels",
+    "matthews_corrcoef": "labels",
+    "log_loss": "loss",
+    "brier_score": "loss",
+    "mean_absolute_error": "loss",
+    "mean_squared_error": "loss",
+    "roc_auc": "rank",
+    "average_precision": "rank",
+    "recall_at_fpr": "rank",
+    "expected_calibration_error": "rank",
+    "root_mean_squared_error": "regression",
+    "r2": "regression",
 }
 
 
@@ -55,7 +46,6 @@ def greater_is_better(name: str, policy: MetricPolicy) -> bool:
     """
     if policy.greater_is_better is not None:
         return policy.greater_is_better
-    known = KNOWN.get(policy.metric)
-    if known is None:
+    if policy.metric not in GREATER_IS_BETTER:
         raise UnknownMetricError(f"{name} needs `greater_is_better`: nothing is guessed from a name")
-    return known.greater_is_better
+    return GREATER_IS_BETTER[policy.metric]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mlops_ci.core.drift import show
+
 ICONS = {
     "better": "✅",
     "non_inferior": "✅",
@@ -212,4 +214,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "short": short,
     "seconds": seconds,
     "when": when,
+    **show.FILTERS,
 }

@@ -87,6 +87,8 @@ class Policy:
         Accepted loss since the fixed reference champion, by metric name.
     min_slice
         Smallest slice that is compared, in rows.
+    bins
+        Number of quantile bins, or inner edges, of slice columns that hold numbers.
     seed
         Seed of resampling.
     """
@@ -99,4 +101,5 @@ class Policy:
     max_total_loss: Mapping[str, float] = field(default_factory=dict)
     strict: Strict | None = None
     min_slice: int = 30
+    bins: Mapping[str, int | tuple[float, ...]] = field(default_factory=dict)
     seed: int = 0

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 from scipy.stats import binom
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 def tango_statistic(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: ArrayLike) -> Floats:
@@ -34,17 +34,23 @@ def tango_statistic(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: Arr
     paired-sample design, Statistics in Medicine 17, 891-908.
     """
     n, gained, lost, delta = (np.asarray(part, dtype=np.float64) for part in (n, gained, lost, delta))
-    linear = -gained - lost + (2 * n - gained + lost) * delta
-    constant = -lost * delta * (1 - delta)
-    # At the null hypothesis's maximum of the likelihood, the share of rows that were lost.
-    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0))
-    share = np.maximum((root - linear) / (4 * n), 0)
+    _, share = null_shares(n, gained, lost, delta)
     variance = n * np.maximum(2 * share + delta * (1 - delta), 0)
     distance = gained - lost - n * delta
     # No spread left: any distance at all is infinitely far, and none is none.
     spread = np.sqrt(variance)
     certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
     return np.asarray(np.divide(distance, spread, out=np.asarray(certain), where=spread > 0))
+
+
+def null_shares(n: ArrayLike, gained: ArrayLike, lost: ArrayLike, delta: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the likeliest shares of gained and of lost rows if their difference is `delta`."""
+    n, gained, lost, delta = (np.asarray(part, dtype=np.float64) for part in (n, gained, lost, delta))
+    linear = -gained - lost + (2 * n - gained + lost) * delta
+    constant = -lost * delta * (1 - delta)
+    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0))
+    share = np.maximum((root - linear) / (4 * n), 0)
+    return np.maximum(share + delta, 0), share
 
 
 def tango_interval(
@@ -136,3 +142,53 @@ def newcombe(
 def normal_cdf(value: Any) -> float:
     """Return the standard normal distribution function as a plain float."""
     return float(ndtr(value))
+
+
+def ratio_statistic(
+    n: ArrayLike, both: ArrayLike, gained: ArrayLike, lost: ArrayLike, ratio: ArrayLike
+) -> Floats:
+    """Return the score statistic of "the ratio of two paired proportions is `ratio`".
+
+    Parameters
+    ----------
+    n, both, gained, lost
+        Rows; rows that both models have, only the candidate, and only the champion.
+    ratio
+        Candidate's proportion over the champion's under the null hypothesis, > 0.
+
+    References
+    ----------
+    Nam and Blackwelder (2002), Analysis of the ratio of marginal probabilities in a matched-pair
+    setting, Statistics in Medicine 21, 689-699.
+    """
+    n, both, gained, lost, ratio = (
+        np.asarray(part, dtype=np.float64) for part in (n, both, gained, lost, ratio)
+    )
+    candidate, champion = (both + gained) / n, (both + lost) / n
+    up, down = gained / n, lost / n
+    neither = np.maximum(1 - (both + gained + lost) / n, 0)
+    root = np.sqrt(np.maximum((candidate - ratio**2 * champion) ** 2 + 4 * ratio**2 * up * down, 0))
+    # The shares that only one model has, at the null hypothesis's maximum of the likelihood.
+    null_up = (-candidate + ratio**2 * (champion + 2 * up) + root) / (2 * ratio * (ratio + 1))
+    null_down = ratio * null_up - (ratio - 1) * (1 - neither)
+    variance = ratio * np.maximum(null_up + null_down, 0) / n
+    distance = candidate - ratio * champion
+    spread = np.sqrt(variance)
+    certain = np.where(np.abs(distance) < 1e-15, 0.0, np.copysign(np.inf, distance))
+    return np.asarray(np.divide(distance, spread, out=np.asarray(certain), where=spread > 1e-15))
+
+
+def ratio_bounds(
+    n: ArrayLike, both: ArrayLike, gained: ArrayLike, lost: ArrayLike, quantile: float
+) -> tuple[Floats, Floats]:
+    """Return the score bounds of the ratio of two paired proportions, by bisection of its logarithm."""
+    ends = []
+    for target in (quantile, -quantile):
+        shape = np.broadcast_shapes(np.shape(n), np.shape(both), np.shape(gained), np.shape(lost))
+        low, high = np.full(shape, -14.0), np.full(shape, 14.0)
+        for _ in range(52):
+            middle = (low + high) / 2
+            above = ratio_statistic(n, both, gained, lost, np.exp(middle)) > target
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        ends.append(np.asarray(np.exp((low + high) / 2)))
+    return ends[0], ends[1]

@@ -36,6 +36,10 @@ EVALUATION_RUN = "mlops_ci.evaluation_run"
 """Of a version: the run that holds its evaluation, where that is not the version's own."""
 VERDICT = "mlops_ci.verdict"
 """What the check that recorded the candidate decided."""
+VERDICT_PATH = "mlops_ci.verdict_path"
+"""Artifact path of the newest judgement (see ``core.judgement``)."""
+LEDGER_HEAD = "mlops_ci.ledger_head"
+"""Of a version: SHA-256 of the ledger's line that decided its last promotion, an anchor against rewriting."""
 TOOL_VERSION = "mlops_ci.tool_version"
 
 IDENTITY = (MODEL, PIPELINE_VERSION, MODEL_DIGEST, EVALUATION_DIGEST, HOLDOUT_DIGEST)
@@ -47,6 +51,9 @@ MODEL_ARTIFACT = "model"
 EVALUATION_ARTIFACT = "evaluation/predictions.parquet"
 DVC_LOCK_ARTIFACT = "evidence/dvc.lock"
 MANIFEST_ARTIFACT = "evidence/manifest.json"
+PROFILE_ARTIFACT = "evidence/profile.json"
+"""Profile of the data that the model was trained on: monitoring never needs the data itself."""
+VERDICT_FOLDER = "mlops_ci/verdicts"
 
 
 def alias(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Outcome(StrEnum):
@@ -57,12 +58,17 @@ class Finding:
         Loss that this many rows would prove with 80% power.
     rows_needed
         About how many rows would settle an inconclusive finding.
+    versus
+        What the candidate was held against: the champion, the fixed reference champion, or an absolute
+        limit (its value is then in `limit`).
     limit
-        The absolute limit that the candidate was held against, or None for a comparison with the champion.
+        The absolute limit, or None.
     gated
         Whether the verdict depends on it.
     message
         One plain sentence.
+    note
+        What a statistician may want besides, such as an exact p-value.
     """
 
     metric: str
@@ -80,9 +86,11 @@ class Finding:
     adjusted_pvalue: float | None = None
     minimum_detectable_loss: float | None = None
     rows_needed: int | None = None
+    versus: Literal["champion", "reference", "limit"] = "champion"
     limit: float | None = None
     gated: bool = True
     message: str = ""
+    note: str = ""
 
     @property
     def tolerance(self) -> float:

@@ -9,9 +9,6 @@ from mlops_ci.core.messages import number, place
 from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
-# How the notice begins that a change needs approval for other reasons than its numbers.
-APPROVAL = "Needs approval: "
-
 
 def headline(
     model: str,
@@ -20,6 +17,7 @@ def headline(
     champion: str | None,
     approval: Approval | None = None,
     problem: str = "",
+    reasons: Sequence[str] = (),
 ) -> str:
     """Return one line that says what happens to the merge, and the reason.
 
@@ -29,15 +27,20 @@ def headline(
         What the candidate was compared with (``champion v12``), or None where nothing is in production.
     problem
         Why it could not be told, for an error.
+    reasons
+        Why someone has to approve it, whatever its numbers say.
     """
-    return f"{model}: {_state(verdict, champion, approval, problem)}"
+    if verdict.verdict is Result.ERROR and not problem:
+        broken = [f.message for f in verdict.findings if f.gated and f.outcome is Outcome.ERROR]
+        problem = next(iter([*broken, *verdict.notices]), "")
+    why = "; ".join(reasons) or next(iter(verdict.notices[-1:]), "")
+    return f"{model}: {_state(verdict, champion, approval, problem if problem else why)}"
 
 
-def _state(verdict: Verdict, champion: str | None, approval: Approval | None, problem: str) -> str:
+def _state(verdict: Verdict, champion: str | None, approval: Approval | None, why: str) -> str:
     gated = [finding for finding in verdict.findings if finding.gated]
     if verdict.verdict is Result.ERROR:
-        broken = next((f.message for f in gated if f.outcome is Outcome.ERROR), problem)
-        return f"could not tell whether merging is safe{_because(broken)}"
+        return f"could not tell whether merging is safe{_because(why)}"
     if verdict.verdict is Result.FAIL:
         worse = [finding for finding in gated if finding.outcome is Outcome.WORSE]
         return f"merging this makes the model worse{_because(_moves(worse))}"
@@ -45,7 +48,7 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, pr
         return f"blocked, not proven to be safe{_because(_open(gated))}"
     if verdict.held:
         state = f"approved by {approval.actor}" if approval else "waiting for approval"
-        return f"{state}{_because(_open(gated) or _reason(verdict))}"
+        return f"{state}{_because(_open(gated) or why)}"
     if champion is None:
         return "nothing is in production yet, so there is nothing to make worse"
     if verdict.verdict is Result.INCONCLUSIVE:
@@ -97,12 +100,6 @@ def _open(gated: Sequence[Finding]) -> str:
     side = "outside" if outside else "inside"
     rows = f", and {one.n:,} rows cannot tell" if one.interval is not None else ""
     return f"{place(one)} looks {size} worse, {side} the margin {number(margin, margin)}{rows}"
-
-
-def _reason(verdict: Verdict) -> str:
-    """Return why a change needs approval that its numbers do not."""
-    asked = [text for text in verdict.notices if text.startswith(APPROVAL)]
-    return asked[-1].removeprefix(APPROVAL) if asked else ""
 
 
 def inside(finding: Finding) -> bool:

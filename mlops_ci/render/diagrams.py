@@ -1,9 +1,9 @@
-"""Diagrams in words that Markdown shows as pictures: a trend as mermaid, a distribution as bars."""
+"""Diagrams in words that Markdown shows as pictures: a trend as mermaid, a check as its command."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -12,22 +12,8 @@ from mlops_ci.core.report import Source
 from mlops_ci.core.wording import reproduce_command
 from mlops_ci.render.escaping import plain_word
 
-_BARS = "▁▂▃▄▅▆▇█"
 # Reads well on GitHub's white and on its dark grey.
 _COLOUR = "#2f81f7"
-
-
-def bars(shares: Sequence[float]) -> str:
-    """Return shares as a line of bars; at most 16, neighbours are summed up."""
-    kept = [value if value and math.isfinite(value) and value > 0 else 0.0 for value in shares]
-    step = math.ceil(len(kept) / 16) or 1
-    sums = [sum(kept[start : start + step]) for start in range(0, len(kept), step)]
-    most = max(sums, default=0.0)
-    return (
-        "".join(_BARS[min(7, math.ceil(8 * value / most) - 1 if value else 0)] for value in sums)
-        if most
-        else ""
-    )
 
 
 def trend(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +76,6 @@ def command(report: Mapping[str, Any]) -> Markup:
 
 
 GLOBALS: dict[str, Callable[..., Any]] = {
-    "bars": bars,
     "trend": trend,
     "mermaid_trend": mermaid_trend,
     "reproduce_command": command,

@@ -23,7 +23,7 @@ _HIDDEN = re.compile(
 # an invisible joint after it stops that. Mentions, #1, GH-1, addresses and :emoji: on all forges;
 # !1 $1 &1 %1 ~label ^alert on GitLab.
 _ACTIVE = re.compile(
-    r"(@|#(?=\w)|:(?=//)|:(?=[\w+-]+:)|www(?=\.)|GH-(?=\d)"
+    r"(@|#(?=\w)|:(?=//|[\w+-])|www(?=\.)|GH-(?=\d)"
     r"|[!$&%~^](?=[\w\"'])|(?:mailto|xmpp|javascript):|^[-+=#>](?=\s|$|[-=#+])|^\d+(?=[.)](?:\s|$)))",
     re.IGNORECASE,
 )
@@ -35,7 +35,8 @@ def cut(value: object, limit: int) -> str:
     text = str(value)
     if len(text) > 2 * limit:
         text = text[: 2 * limit]
-    text = _HIDDEN.sub(" ", text)
+    # Spaces at the start could make a block of code.
+    text = _HIDDEN.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
@@ -64,7 +65,7 @@ def prose(form: str) -> Callable[[object], Markup]:
     safe = ESCAPES[form]
 
     def filled(value: object) -> Markup:
-        text = cut(value or "", PROSE_LIMIT).strip()
+        text = cut(value or "", PROSE_LIMIT)
         parts = text.split("`")
         if form == "text" or len(parts) % 2 == 0:
             return safe(text, PROSE_LIMIT)

@@ -51,22 +51,6 @@ def _line(x: float, kind: str) -> str:
     return f'<line class="{kind}" x1="{x:.2f}" x2="{x:.2f}" y1="0" y2="24"/>'
 
 
-def histogram(sides: Mapping[str, Sequence[float]], label: str) -> Markup:
-    """Return shares of both sides in the same bins, as bars before bars."""
-    most = max((value for shares in sides.values() for value in shares), default=0) or 1
-    marks = []
-    for name, shares in sides.items():
-        width = 100 / max(len(shares), 1)
-        for index, share in enumerate(shares):
-            tall = 40 * max(share, 0) / most
-            x, y = index * width, 40 - tall
-            marks.append(
-                f'<rect class="{_kind(name)}" x="{x:.2f}" y="{y:.2f}"'
-                f' width="{width * 0.92:.2f}" height="{tall:.2f}"/>'
-            )
-    return _svg("".join(marks), "0 0 100 40", "bars", label, stretch=True)
-
-
 def plot(
     lines: Mapping[str, Mapping[str, Sequence[float]]],
     label: str,
@@ -235,7 +219,7 @@ def _layers(stages: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]
 
 
 def _kind(name: str) -> str:
-    return {"reference": "champion", "current": "candidate"}.get(name, name if name in SIDES else "champion")
+    return name if name in SIDES else "champion"
 
 
 def _svg(marks: str, box: str, kind: str, label: str, *, stretch: bool = False, width: float = 0) -> Markup:
@@ -275,7 +259,6 @@ def residual_lines(residuals: Mapping[str, Any]) -> dict[str, dict[str, list[flo
 
 GLOBALS: dict[str, Callable[..., Any]] = {
     "forest": forest,
-    "histogram": histogram,
     "plot": plot,
     "trend_plot": trend_plot,
     "pipeline_graph": pipeline,

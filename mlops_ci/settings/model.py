@@ -28,6 +28,8 @@ class RegistrySettings(_Block):
     """Alias of the version in production."""
     challenger: str = "challenger"
     """Alias of the version that serves as a canary."""
+    reference: str = "reference"
+    """Alias of the fixed reference champion that `gate.max_total_loss` speaks of."""
     tracking_uri: str | None = None
     """MLflow tracking server; the flag, the action's input and MLFLOW_TRACKING_URI come first."""
     registry_uri: str | None = None
@@ -212,7 +214,15 @@ class PromotionSettings(_Block):
     deploy_command: str | None = None
     """Run after the alias moved."""
     probe_command: str | None = None
-    """Prints the version that is being served."""
+    """Prints the version that is being served, on its last line."""
+    probe_timeout: Annotated[float, Field(ge=0)] = 60
+    """Seconds until the probe has to agree."""
+    ledger: str | None = None
+    """Git address of the history of promotions; by default the repository's own remote."""
+    ledger_branch: str = Field(default="mlops-ci-ledger", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    """Branch of that history."""
+    previous: str = "previous"
+    """Alias of the version that a rollback goes to."""
 
 
 class PrivacySettings(_Block):

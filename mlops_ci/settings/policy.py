@@ -60,6 +60,11 @@ def to_policy(
         max_total_loss=total or {},
         strict=Strict(uses=gate.strict.uses, adaptivity=gate.strict.adaptivity) if gate.strict else None,
         min_slice=gate.min_slice,
+        bins={
+            item.column: tuple(item.bins) if isinstance(item.bins, list) else item.bins
+            for item in evaluation.slices
+            if not isinstance(item, str)
+        },
         seed=gate.seed,
     )
 

@@ -27,6 +27,10 @@ def trusted(target: Settings, proposed: Settings | None) -> Settings:
         return target
     blocks = {}
     for name, keys in PROPOSABLE.items():
-        mine = getattr(proposed, name)
-        blocks[name] = getattr(target, name).model_copy(update={key: getattr(mine, key) for key in keys})
+        base, mine = getattr(target, name), getattr(proposed, name)
+        # from what was written, so that a default is not taken for a wish
+        kept = base.model_dump(exclude_unset=True, exclude=set(keys))
+        blocks[name] = type(base).model_validate(
+            kept | mine.model_dump(exclude_unset=True, include=set(keys))
+        )
     return target.model_copy(update=blocks)

@@ -544,3 +544,29 @@ def test_a_commit_status_that_may_not_be_set(runner: Runner) -> None:
     runner.github.grants = {"pull-requests"}
     assert deliver(runner, status_context="mlops-ci") is not None
     assert "statuses: write" in runner.summary
+
+
+def test_a_summary_that_cannot_be_written_costs_no_verdict(runner: Runner) -> None:
+    runner.extra = {"GITHUB_STEP_SUMMARY": str(runner.folder / "none" / "summary")}
+
+    assert deliver(runner) is not None
+    assert "the job summary could not be written" in runner.log.getvalue()
+
+
+def test_half_a_surrogate_is_replaced(runner: Runner) -> None:
+    deliver(runner, rendered={"comment": "file \udc80", "markdown": "file \udc80"})
+    runner.forge().outputs({"file": "\udc80"})
+
+    assert runner.github.bodies(7)[0].endswith("file ?")
+    assert runner.summary.startswith("file ?")
+
+
+def test_a_check_asks_once_who_it_is(runner: Runner) -> None:
+    forge = runner.forge()
+    forge.announce("⏳", key="check malware")
+    forge.publish(replace(WORSE, source=forge.source()), RENDERED, key="check malware")
+
+    assert [seen.route for seen in runner.github.requests] == [
+        *("viewer", "list_comments", "create_comment", "list_comments"),
+        *("list_comments", "update_comment", "get_comment"),
+    ]

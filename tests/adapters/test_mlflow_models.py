@@ -18,59 +18,59 @@ MODEL = "malware-detector"
 
 
 @pytest.fixture
-def mlflow_at(sqlite_registry: MlflowRegistry) -> Iterator[Any]:
+def mlflow_at(registry: MlflowRegistry) -> Iterator[Any]:
     import mlflow
 
-    mlflow.set_tracking_uri(sqlite_registry._connection.tracking)
+    mlflow.set_tracking_uri(registry._connection.tracking)
     yield mlflow
     mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.filterwarnings("ignore")  # of MLflow's flavour, when it saves and loads
 def test_a_registered_model_loads_as_the_champion(
-    sqlite_registry: MlflowRegistry, tmp_path: Path, mlflow_at: Any
+    registry: MlflowRegistry, tmp_path: Path, mlflow_at: Any
 ) -> None:
     model, rows = saved_model(tmp_path / "models")
-    ref = sqlite_registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
-    version = sqlite_registry.create_version(MODEL, ref, {})
-    sqlite_registry.set_alias(MODEL, "champion", str(version.version))
-    champion = sqlite_registry.champion(MODEL, "champion")
+    ref = registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
+    version = registry.create_version(MODEL, ref, {})
+    registry.set_alias(MODEL, "champion", str(version.version))
+    champion = registry.champion(MODEL, "champion")
     assert champion is not None
     assert champion.tags[tag.LOADABLE] == "true"
     assert champion.tags[tag.MODEL_PATH] == "model"
     loaded = mlflow_at.pyfunc.load_model(f"models:/{MODEL}@champion")
     np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
 
-    fetched = sqlite_registry.download(str(version.run_id), "model", tmp_path / "fetched")
+    fetched = registry.download(str(version.run_id), "model", tmp_path / "fetched")
     sent = {path.relative_to(tmp_path / "models"): path for path in (tmp_path / "models").rglob("*")}
     assert {path.relative_to(fetched) for path in fetched.rglob("*")} == set(sent)
     for relative, path in sent.items():
         assert path.is_dir() or (fetched / relative).read_bytes() == path.read_bytes()
 
 
-def test_a_folder_with_a_linked_folder_is_refused(sqlite_registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_a_folder_with_a_linked_folder_is_refused(registry: MlflowRegistry, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a").write_text("a")
     (tmp_path / "models" / "link").symlink_to("/etc")
     with pytest.raises(EvidenceError, match="link to a folder"):
-        sqlite_registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
+        registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
 
 
-def test_a_linked_file_is_kept_by_its_content(sqlite_registry: MlflowRegistry, tmp_path: Path) -> None:
+def test_a_linked_file_is_kept_by_its_content(registry: MlflowRegistry, tmp_path: Path) -> None:
     """DVC links outputs into its cache where `cache.type` says so."""
     (tmp_path / "models").mkdir()
     (tmp_path / "cache").write_text("bytes")
     (tmp_path / "models" / "ä b+c&d=e:f'(1).bin").symlink_to(tmp_path / "cache")
-    ref = sqlite_registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
-    fetched = sqlite_registry.download(str(ref.run_id), "model", tmp_path / "fetched")
+    ref = registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
+    fetched = registry.download(str(ref.run_id), "model", tmp_path / "fetched")
     assert (fetched / "ä b+c&d=e:f'(1).bin").read_text() == "bytes"
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "a\nb", "a\\b"])
 def test_names_that_mlflow_would_lose_are_refused(
-    sqlite_registry: MlflowRegistry, tmp_path: Path, name: str
+    registry: MlflowRegistry, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / name).write_text("a")
     with pytest.raises(EvidenceError, match="MLflow cannot keep a file named"):
-        sqlite_registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
+        registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))

@@ -74,3 +74,12 @@ def test_source_is_head_against_the_target() -> None:
 
     assert forge.source() == Source(head="a" * 40, base="b" * 40, target="main", time="2026-11-23T04:00:00Z")
     assert TerminalForge(Repository(), target="gone").source().base == ""
+
+
+def test_an_encoding_that_lacks_a_sign_costs_the_sign() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    forge = TerminalForge(Repository(), console=TerminalConsole(io.StringIO()), stream=stream)
+    forge.publish(Report(command="check"), {"text": "✅ no worse\ud800"}, key="check")
+
+    assert raw.getvalue() == b"? no worse?\n"

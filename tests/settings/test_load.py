@@ -115,4 +115,5 @@ gate: {alpha: 0.4, on_inconclusive: pass}
     assert (merged.evaluation.holdout, merged.evaluation.score_command) == (None, None)
     assert merged.gate == target.gate
     assert merged.metrics == target.metrics
+    assert "score" not in merged.evaluation.model_fields_set
     assert trusted(target, None) == target

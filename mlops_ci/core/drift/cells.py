@@ -34,7 +34,8 @@ def keys_of(values: Array) -> Array:
 def values_of(keys: Array) -> Array:
     """Return the float64 values of keys, shape (n,): the inverse of `keys_of`."""
     keys = np.asarray(keys, dtype=np.int64)
-    return (keys ^ ((keys >> 63) & MAGNITUDE)).view(np.float64)
+    bits: Array = keys ^ ((keys >> 63) & MAGNITUDE)
+    return bits.view(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,13 @@ class Grid:
         number = np.where(index < _HALF, index, _HALF - 1 - index) if self.base is None else index + self.base
         low = number << np.int64(self.shift)
         return low, low + np.int64((1 << self.shift) - 1)
+
+    def places(self, low: Array) -> Array:
+        """Return the index of cells by their lowest keys, shape (k,): the inverse of `cells`."""
+        number: Array = low >> np.int64(self.shift)
+        if self.base is not None:
+            return number - self.base
+        return np.where(number >= 0, number, _HALF - 1 - number)
 
     def subkeys(self, values: Array) -> Array:
         """Return the keys of values, shape (n,)."""

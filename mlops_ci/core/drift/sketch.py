@@ -47,7 +47,8 @@ class Sketch:
     @property
     def atoms(self) -> Array:
         """Which intervals hold one distinct value, shape (k,) of bool."""
-        return self.low == self.high
+        single: Array = self.low == self.high
+        return single
 
     @property
     def resolution(self) -> float:
@@ -161,22 +162,24 @@ def common(one: Sketch, other: Sketch) -> tuple[Sketch, Sketch]:
     return (one, other) if one.floats == other.floats else (one.to_floats(), other.to_floats())
 
 
-def distances(reference: Sketch, current: Sketch) -> tuple[float, float]:
-    """Return a certified interval (D_lo, D_hi) of the two-sample Kolmogorov-Smirnov distance.
+def distances(reference: Sketch, current: Sketch) -> tuple[float, float, float]:
+    """Return the two-sample Kolmogorov-Smirnov distance: (D_lo, estimate, D_hi), the ends certified.
 
     At any key x, F(x) lies between the count of intervals that end by x and of those that start by
-    x; both step at the ends of intervals only, so these are all the points to look at. Equal when
-    both sketches are exact.
+    x; both step at the ends of intervals only, so these are all the points to look at. The estimate
+    takes the middle of both bounds at each. All three are equal when both sketches are exact.
     """
     reference, current = common(reference, current)
     if not reference.n or not current.n:
-        return 0.0, 0.0
-    at = np.unique(np.concatenate([reference.low, reference.high, current.low, current.high]))
+        return 0.0, 0.0, 0.0
+    at = np.concatenate([reference.low, reference.high, current.low, current.high])
+    at.sort(kind="stable")  # runs in order already: fast
     f_low, f_high = _bounds(reference, at)
     g_low, g_high = _bounds(current, at)
     surely = max(float((f_low - g_high).max()), float((g_low - f_high).max()), 0.0)
-    possibly = max(float((f_high - g_low).max()), float((g_high - f_low).max()))
-    return surely, max(surely, possibly)
+    possibly = max(float((f_high - g_low).max()), float((g_high - f_low).max()), surely)
+    between = float(np.abs((f_low + f_high) / 2 - (g_low + g_high) / 2).max())
+    return surely, min(max(between, surely), possibly), possibly
 
 
 def _bounds(sketch: Sketch, at: Array) -> tuple[Array, Array]:

@@ -1,0 +1,1 @@
+"""The peers of the benchmarks, each in its own pinned environment."""

@@ -1,0 +1,137 @@
+"""What a run of the present files would be made of: told from dvc.yaml, parameters and code, without data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlops_ci.adapters.dvc_project import LockedStage, Project, plain
+from mlops_ci.adapters.dvc_stale import stale_stages
+from mlops_ci.adapters.dvc_yaml import load_values
+from mlops_ci.core.lineage import DataFile, Stage
+
+_MISSING = object()
+
+
+def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Stage], bool]:
+    """Return stages as dvc.lock will describe them once they have run, and whether it does so already.
+
+    After a merge dvc.lock may be older than the parameters and the code (the gate ran the stages itself):
+    the pipeline version has to come from the files, as in the run that was judged.
+
+    Parameters
+    ----------
+    addresses
+        Stages, producers first.
+    """
+    found = [
+        (project.described(address), _planned(project, project.stages[address])) for address in addresses
+    ]
+    same = all(_made_from(locked) == _made_from(now) for locked, now in found)
+    current = same and not stale_stages(project, addresses, {})
+    return [now if current else replace(now, outs=dict.fromkeys(now.outs, "")) for _, now in found], current
+
+
+def _made_from(stage: Stage) -> Any:
+    deps = sorted((dep.path, dep.checksum) for dep in stage.deps)
+    return stage.command, dict(stage.params), deps, sorted(stage.inputs), sorted(stage.outs)
+
+
+def _planned(project: Project, stage: LockedStage) -> Stage:
+    locked = project.described(stage.address)
+    if not project.complete or stage.frozen or not stage.declared_command:
+        return locked
+    known = {dep.path: dep for dep in locked.deps}
+    data = {one.path: one for one in project.data}
+    deps, inputs = [], []
+    makers = project.outputs()
+    for path in stage.declared_deps:
+        if path in locked.inputs or (path not in known and _made(path, makers)):
+            inputs.append(path)
+            continue
+        before = known.get(path) or DataFile(path=path, checksum="", kind="data" if path in data else "code")
+        checksum = data[path].checksum if path in data else _checksum(project.root / path)
+        deps.append(replace(before, checksum=checksum or before.checksum))
+    outs = {path: locked.outs.get(path, "") for path in stage.declared_outs}
+    return replace(
+        locked,
+        command=stage.declared_command,
+        params=_params(project.root, stage),
+        deps=deps,
+        inputs=sorted(inputs),
+        outs=outs,
+    )
+
+
+def _made(path: str, makers: Mapping[str, str]) -> bool:
+    return any(path == made or path.startswith(f"{made}/") or made.startswith(f"{path}/") for made in makers)
+
+
+def _params(root: Path, stage: LockedStage) -> dict[str, Any]:
+    """Return the parameters' present values: those declared, and those that dvc.lock has from templates."""
+    wanted: dict[tuple[str, str], None] = dict.fromkeys(stage.declared_params)
+    for name in stage.params:
+        file, _, key = name.partition(":")
+        if (file, "") not in wanted:
+            wanted[file, key] = None
+    values: dict[str, Any] = {}
+    for file, key in wanted:
+        content = load_values(root / file)
+        if not key and isinstance(content, dict):
+            values |= {f"{file}:{name}": plain(value) for name, value in content.items()}
+            continue
+        value = _at(content, key)
+        if value is not _MISSING:
+            values[f"{file}:{key}"] = plain(value)
+    return values
+
+
+def _at(content: Any, key: str) -> Any:
+    if isinstance(content, dict) and key in content:
+        return content[key]
+    for part in key.split("."):
+        if isinstance(content, list) and part.isdigit() and int(part) < len(content):
+            content = content[int(part)]
+        elif isinstance(content, dict) and part in content:
+            content = content[part]
+        else:
+            return _MISSING
+    return content
+
+
+def _checksum(path: Path) -> str:
+    """Return the MD5 by which DVC knows a file or a directory; empty where there is none."""
+    if path.is_file():
+        return md5_of(path)
+    if not path.is_dir():
+        return ""
+    return directory_md5(path)
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file's bytes: DVC's name for it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def directory_md5(path: Path) -> str:
+    """Return DVC's name for a directory: the MD5 of the list of its files, with ``.dir``."""
+    files = sorted(
+        (one.relative_to(path).as_posix(), one)
+        for one in path.rglob("*")
+        if one.is_file() and "__pycache__" not in one.parts
+    )
+    listed = [
+        {"md5": md5_of(one), "relpath": name} for name, one in sorted(files, key=lambda f: f[0].split("/"))
+    ]
+    text = json.dumps(listed, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def dvc_checksum(path: Path) -> str:
+    """Return DVC's checksum of a file or directory that stands here."""
+    return directory_md5(path) if path.is_dir() else md5_of(path)

@@ -1,0 +1,80 @@
+"""Where tracked paths are: the work tree, the cache, the remote; and bringing them from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlops_ci.adapters.dvc_cache import Cache, total_size
+from mlops_ci.adapters.dvc_project import Tracked
+from mlops_ci.adapters.dvc_remote import Remote
+from mlops_ci.adapters.dvc_run import Dvc, failure
+from mlops_ci.adapters.ports import Console
+
+_COPIED = 100_000_000
+
+
+class Store:
+    """The work tree, the cache and the remote of one project.
+
+    Attributes
+    ----------
+    placed
+        Paths that were put into the work tree by `place`.
+    """
+
+    def __init__(self, *, root: Path, remote: Remote, dvc: Dvc, console: Console) -> None:
+        self.root = root
+        self.remote = remote
+        self.cache = Cache(remote.cache, root)
+        self.dvc = dvc
+        self.console = console
+        self.placed: set[str] = set()
+
+    def absent(self, tracked: Iterable[Tracked]) -> list[Tracked]:
+        """Return what is not in the work tree."""
+        return [one for one in tracked if not (self.root / one.path).exists()]
+
+    def fetch(self, tracked: Iterable[Tracked]) -> list[Tracked]:
+        """Download what is neither in the work tree nor in the cache; return what is nowhere."""
+        absent = self.absent(tracked)
+        wanted = [one for one in absent if one.cached and one.checksum and not self.cache.whole(one)]
+        imported = [one for one in wanted if one.imported]
+        stored = [one for one in wanted if not one.imported]
+        if stored and self.remote.configured():
+            size = total_size(stored) / 1e6
+            with self.console.group(f"DVC: fetch {_count(len(stored), 'path')} ({size:,.1f} MB)"):
+                self.remote.fetch(stored)
+            if not all(self.cache.whole(one) for one in stored):
+                self.remote.check_reachable()
+        if imported:
+            # An import brings a repository's own config along: it gets no credential of ours.
+            with self.console.group(f"DVC: fetch {_count(len(imported), 'import')}"):
+                self.dvc.call("fetch", "--", *(one.path for one in imported))
+        return [one for one in absent if not (one.cached and one.checksum and self.cache.whole(one))]
+
+    def bring(self, tracked: Iterable[Tracked]) -> list[Tracked]:
+        """Fetch, and check out what is not in the work tree; return what is nowhere."""
+        tracked = list(tracked)
+        lacking = {one.path for one in self.fetch(tracked)}
+        absent = self.absent(tracked)
+        there = [one for one in absent if one.path not in lacking]
+        if total_size(there) <= _COPIED:
+            for one in there:
+                self.cache.place(one)
+        else:
+            # DVC links large files rather than copying them, where the project is set up so.
+            done = self.dvc.call("checkout", "--", *(one.path for one in there))
+            if done.returncode != 0:
+                raise failure(done)
+        return [one for one in absent if one.path in lacking]
+
+    def place(self, tracked: Iterable[Tracked]) -> None:
+        """Put what is in the cache, and not in the work tree, in its place."""
+        for one in self.absent(tracked):
+            self.cache.place(one)
+            self.placed.add(one.path)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

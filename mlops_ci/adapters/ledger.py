@@ -1,0 +1,281 @@
+"""The ledger on a git branch: compare-and-set by push, in a bare directory of our own."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlops_ci.adapters.mlflow_errors import public
+from mlops_ci.core.bundle import folder_name
+from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
+from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError, ServiceError, UsageError
+
+BRANCH = "mlops-ci-ledger"
+_TIMEOUT = 60
+_TRIES = 30
+_ATTEMPTS = 3
+# git says these when another push came first; everything else that a remote rejects is a refusal.
+_RACES = (
+    *("(fetch first)", "(non-fast-forward)", "(stale info)", "cannot lock ref", "failed to update ref"),
+    *("incorrect old value", "reference already exists", "unable to update local ref"),
+)
+_DENIED = ("authentication failed", "could not read username", "403", "401", "permission denied", "denied to")
+
+
+class GitLedger:
+    """The histories of all models on one branch of a git remote; implements the port `Ledger`.
+
+    Git runs in a bare directory that is ours, so the user's checkout, hooks, file system monitor and
+    configuration play no part. The remote needs nothing but git: GitHub, GitLab or a bare repository.
+
+    Parameters
+    ----------
+    url
+        Address of the remote, or a path.
+    folder
+        A directory that does not exist yet, for our clone of the branch.
+    token
+        Sent as the password to an https remote; it stands in no argument list and in no file.
+    now
+        The clock of the commits; order never depends on it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        branch: str = BRANCH,
+        token: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        git = shutil.which("git", path=environ.get("PATH"))
+        if git is None:
+            raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
+        url, token = _without_login(url, token)
+        self.url = url
+        self.branch = branch
+        self._folder = folder
+        self._now = now
+        self._reference = f"refs/heads/{branch}"
+        self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
+        self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
+        self._environment = _environment(url, token, environ)
+
+    @property
+    def address(self) -> str:
+        """Where it is, without secrets."""
+        return f"{public(self.url)} ({self.branch})"
+
+    def read(self, model: str) -> History:
+        """Return a model's history as the remote has it now.
+
+        Raises
+        ------
+        ServiceError
+            If the remote does not answer, or denies access.
+        EvidenceError
+            If the history is broken.
+        """
+        return self._history(self._tip(), model)
+
+    def append(self, history: History, entry: Entry) -> History:
+        """Add an entry to exactly this history; return what the remote then has.
+
+        The entry is in it, or nothing was written: a push whose answer was lost is found by its nonce.
+
+        Raises
+        ------
+        ConflictError
+            If the model's history has grown meanwhile: read it, decide again.
+        ServiceError
+            If the remote does not answer, or does not let us write.
+        """
+        trouble = ""
+        for attempt in range(_TRIES):
+            tip = self._tip()
+            now = self._history(tip, entry.model)
+            if now.holds(entry.nonce):
+                return now
+            if now.head != history.head:
+                raise ConflictError(
+                    "the ledger",
+                    f"the history of '{entry.model}' changed at the same time",
+                    remedy="Run this again: it decides against the new champion.",
+                )
+            if attempt:
+                # The other models' writers are in step with us otherwise.
+                time.sleep(random.uniform(0, 0.05 * min(attempt, 10)))  # noqa: S311 (not a secret)
+            trouble = self._push(self._commit(tip, entry, extended(now, entry)))
+        raise ServiceError(
+            "the ledger", f"{self.address} takes no entry: {trouble}", remedy="Try again later."
+        )
+
+    def _history(self, tip: str | None, model: str) -> History:
+        if tip is None:
+            return History()
+        done = self._git("cat-file", "blob", f"{tip}:{folder_name(model)}.jsonl")
+        if done.returncode:
+            return History()
+        try:
+            return parse(done.stdout, model)
+        except BrokenLedgerError as error:
+            raise EvidenceError(
+                f"the ledger of '{model}' at {self.address} is broken: {error}",
+                remedy=f"Restore the branch '{self.branch}' from a clone or the forge's log of pushes; "
+                "see docs/ledger.md.",
+            ) from None
+
+    def _tip(self) -> str | None:
+        """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
+        if not self._folder.exists():
+            self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
+        for _ in range(_TRIES):
+            said = self._remote("ls-remote", "--", self.url, self._reference).split()
+            if not said:
+                return None
+            tip = said[0]
+            if self._git("cat-file", "-e", f"{tip}^{{tree}}").returncode == 0:
+                return tip
+            # By name: not every server hands out a commit by its SHA. It may have moved on meanwhile.
+            options = ("--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head")
+            self._remote("fetch", *options, "--", self.url, f"+{self._reference}:refs/remotes/ledger")
+        raise ServiceError("the ledger", f"{self.address} changes faster than it can be read")
+
+    def _commit(self, tip: str | None, entry: Entry, text: bytes) -> str:
+        """Write the commit that adds an entry to the branch; return its SHA."""
+        message = f"{entry.event} {entry.phase}: {entry.model} {entry.to_version or ''}".strip().encode()
+        stamp = int(self._now().timestamp())
+        head = f"commit refs/heads/next\ncommitter mlops-ci <mlops-ci@localhost> {stamp} +0000\n".encode()
+        head += b"data %d\n%s\n" % (len(message), message)
+        head += f"from {tip}\n".encode() if tip else b""
+        body = f"M 100644 inline {folder_name(entry.model)}.jsonl\n".encode() + b"data %d\n" % len(text)
+        if tip is None:
+            self._git("update-ref", "-d", "refs/heads/next")
+        self._checked("fast-import", "--quiet", "--force", stdin=head + body + text + b"\n")
+        return self._checked("rev-parse", "--verify", "refs/heads/next").decode().strip()
+
+    def _push(self, commit: str) -> str:
+        """Push a commit; return why it did not arrive, as far as is known, or empty text.
+
+        A refusal is raised; whether it did arrive is for the caller to read.
+        """
+        done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        if done.returncode == 0 or any(sign in said for sign in _RACES):
+            return "" if done.returncode == 0 else _last(said)
+        if "[remote rejected]" in said or "[rejected]" in said:
+            raise ServiceError(
+                "the ledger",
+                f"{self.address} refuses the push: {_last(said)}",
+                remedy=f"Let this job push to '{self.branch}' (GitHub: `contents: write`, and a ruleset that "
+                "allows it); see docs/ledger.md.",
+            )
+        if self._denied(said):
+            raise self._access(said)
+        return _last(said)
+
+    def _remote(self, *arguments: str) -> str:
+        """Call git on the remote, again where it does not answer."""
+        said = ""
+        for attempt in range(_ATTEMPTS):
+            done = self._git(*arguments)
+            if done.returncode == 0:
+                return done.stdout.decode(errors="replace")
+            said = done.stderr.decode(errors="replace")
+            if "couldn't find remote ref" in said:
+                return ""
+            if self._denied(said):
+                raise self._access(said)
+            if attempt + 1 < _ATTEMPTS:
+                time.sleep(0.5 * 3**attempt)
+        raise ServiceError(
+            "the ledger", f"cannot read {self.address}: {_last(said)}", remedy="Check the address; try again."
+        )
+
+    def _denied(self, said: str) -> bool:
+        return any(sign in said.lower() for sign in _DENIED)
+
+    def _access(self, said: str) -> MlopsCiError:
+        return ServiceError(
+            "the ledger",
+            f"{self.address} denies access: {_last(said)}",
+            remedy="Give a token (GitHub: `contents: write`) or SSH key that may write, and is not expired.",
+        )
+
+    def _checked(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
+        done = self._git(*arguments, cwd=cwd, stdin=stdin)
+        if done.returncode:
+            raise ServiceError(
+                "git", f"git {arguments[0]} failed: {_last(done.stderr.decode(errors='replace'))}"
+            )
+        return done.stdout
+
+    def _git(
+        self, *arguments: str, cwd: Path | None = None, stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                [*self._command, *arguments],
+                cwd=cwd or self._folder,
+                env=self._environment,
+                input=stdin,
+                capture_output=True,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            said = f"no answer in {_TIMEOUT} s".encode()
+            return subprocess.CompletedProcess(arguments, 124, b"", said)
+
+
+def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
+    """Return an address without its password, which must not stand in an argument list, and the token."""
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.password:
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
+    return url, token
+
+
+def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return git's environment: no configuration but ours, and the token where only git sees it."""
+    settings = {"protocol.allow": "never", "http.followRedirects": "false"}
+    settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
+    parts = urlsplit(url)
+    if token and parts.scheme in ("http", "https") and parts.hostname:
+        site = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+        login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        settings[f"http.{site}.extraHeader"] = f"Authorization: Basic {login}"
+    kept = {
+        name: environ[name]
+        for name in ("PATH", "HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "TMPDIR", "SSL_CERT_FILE")
+        if name in environ
+    }
+    kept |= {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
+    kept |= {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (name, value) in enumerate(settings.items()):
+        kept |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
+    return kept | {
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
+
+
+def _last(said: str) -> str:
+    """Return what git said last that tells something, without secrets, short."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
+    telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
+    return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]

@@ -1,0 +1,146 @@
+"""The verbs that move the champion, and its history: `promote`, `rollback`, `reconcile`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlops_ci.cli.delivery import deliver
+from mlops_ci.cli.options import (
+    change_options,
+    config_options,
+    dry_run_option,
+    ledger_options,
+    output_options,
+    registry_options,
+)
+from mlops_ci.cli.session import Session, Unit, open_session, tools_for, units
+from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.promote import Word
+from mlops_ci.commands.promote import promote as run_promote
+from mlops_ci.commands.reconcile import reconcile as run_reconcile
+from mlops_ci.commands.rollback import rollback as run_rollback
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core.report import Report
+from mlops_ci.errors import MlopsCiError, UsageError
+
+
+@click.command()
+@config_options
+@registry_options
+@ledger_options
+@change_options
+@click.option("--approve", metavar="REASON", help="Promote a held candidate; the reason is written down.")
+@click.option("--again", metavar="REASON", help="Promote bytes that were rolled back once more.")
+@output_options
+@dry_run_option
+def promote(**options: Any) -> int:
+    r"""Make the candidate of the merged commit the champion.
+
+    Finds what the check recorded, whatever the merge did to the commit; proves that the bytes are those that
+    were judged; decides again by the policy and the champion of now; never trains.
+
+    \b
+    After a merge, on the target branch:    mlops-ci promote
+    What would happen:                      mlops-ci promote --dry-run
+    A held candidate, by hand:              mlops-ci promote --approve "agreed with the fraud team"
+    """
+    word = Word(approve=options["approve"], again=options["again"])
+    return _each(
+        options,
+        lambda session, unit, tools: run_promote(
+            unit.settings, tools, session.source, word, dry_run=options["dry_run"]
+        ),
+    )
+
+
+@click.command()
+@config_options
+@registry_options
+@ledger_options
+@change_options
+@click.option("--to", metavar="VERSION", help="Version to go to (default: the champion before this one).")
+@click.option("--reason", default="", help="Why; written into the ledger.")
+@output_options
+@dry_run_option
+def rollback(**options: Any) -> int:
+    r"""Go back to an earlier champion, in seconds.
+
+    \b
+    To the one before:      mlops-ci rollback --reason "false alarms doubled"
+    To a named version:     mlops-ci rollback --to 7
+    """
+    return _each(
+        options,
+        lambda session, unit, tools: run_rollback(
+            unit.settings,
+            tools,
+            session.source,
+            to=options["to"],
+            reason=options["reason"],
+            dry_run=options["dry_run"],
+        ),
+        single=True,
+    )
+
+
+@click.command()
+@config_options
+@registry_options
+@ledger_options
+@change_options
+@click.option("--restore", is_flag=True, help="Put an alias that was moved by hand back.")
+@click.option("--accept", is_flag=True, help="Write what was done by hand into the ledger.")
+@output_options
+@dry_run_option
+def reconcile(**options: Any) -> int:
+    r"""Find what is not as the ledger says, and finish what was cut short.
+
+    \b
+    On a schedule:                      mlops-ci reconcile
+    Someone moved the alias by hand:    mlops-ci reconcile --restore    (or --accept)
+    """
+    if options["restore"] and options["accept"]:
+        raise UsageError("--restore and --accept exclude each other")
+    how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
+    return _each(
+        options,
+        lambda session, unit, tools: run_reconcile(
+            unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
+        ),
+    )
+
+
+def _each(
+    options: dict[str, Any], verb: Callable[[Session, Unit, Tools], Report], *, single: bool = False
+) -> int:
+    """Run a verb for each model; a failure becomes its report."""
+    session = open_session(options)
+    models = units(session, options["config"], options["only"])
+    if single and len(models) > 1:
+        names = ", ".join(unit.settings.registry.model for unit in models)
+        raise UsageError("the settings hold several models", remedy=f"name one with --model: {names}")
+    reports = []
+    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
+        for index, unit in enumerate(models):
+            tools = tools_for(session, unit, Path(folder) / str(index), runs_code=False)
+            try:
+                reports.append(verb(session, unit, tools))
+            except UsageError:
+                raise
+            except MlopsCiError as error:
+                reports.append(_failed(session, unit, error))
+    return deliver(session, reports)
+
+
+def _failed(session: Session, unit: Unit, error: MlopsCiError) -> Report:
+    from dataclasses import replace  # noqa: PLC0415
+
+    command = click.get_current_context().info_name or "promote"
+    model = unit.settings.registry.model
+    report = could_not_tell(model, error, session.source, unit.notices)
+    return replace(report, command=command, headline=f"{model}: {command} failed, the champion is as it was")

@@ -1,0 +1,129 @@
+"""What is read of a candidate's evidence, and what is kept of it in the registry."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+
+from mlops_ci import __version__
+from mlops_ci.adapters.ports import CandidateRecord, Evidence, Registry
+from mlops_ci.commands.judge import Judged
+from mlops_ci.commands.matching import columns_of
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core import tags
+from mlops_ci.core.bundle import Manifest
+from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
+from mlops_ci.core.judgement import Judgement, policy_digest
+from mlops_ci.core.lineage import canonical_json
+from mlops_ci.core.report import Approval, ModelRef, Source, plain
+from mlops_ci.core.verdict import Verdict
+from mlops_ci.errors import EvidenceError
+from mlops_ci.settings import Settings, policy_of
+
+
+def candidate_evaluation(
+    settings: Settings, tools: Tools, evidence: Evidence, labels: Path | None
+) -> Evaluation | None:
+    """Read the candidate's predictions; None where the settings name no predictions file.
+
+    `labels` is the file that targets are joined from by id; None takes those of the predictions file.
+    """
+    manifest = evidence.manifest
+    if manifest.predictions is None:
+        if settings.evaluation.predictions:
+            raise EvidenceError(f"the evidence has no predictions ({settings.evaluation.predictions})")
+        return None
+    return tools.evaluations.read(evidence.places[manifest.predictions], columns_of(settings), labels)
+
+
+def record_of(
+    settings: Settings,
+    tools: Tools,
+    evidence: Evidence,
+    candidate: Evaluation | None,
+    verdict: Verdict,
+    source: Source,
+) -> CandidateRecord:
+    """Return everything that is kept of the candidate, so that promotion never trains again."""
+    manifest = evidence.manifest
+    keep = settings.evaluation.log == "full"
+    artifacts: dict[str, Path] = {}
+    if manifest.model_path:
+        place = evidence.places[manifest.model_path]
+        artifacts[tags.MODEL_ARTIFACT if place.is_dir() else f"{tags.MODEL_ARTIFACT}/{place.name}"] = place
+    if manifest.dvc_lock:
+        artifacts[tags.DVC_LOCK_ARTIFACT] = evidence.places[manifest.dvc_lock]
+    if "reference" in manifest.profiles:
+        artifacts[tags.PROFILE_ARTIFACT] = evidence.places[manifest.profiles["reference"]]
+    kept = tools.scratch / "manifest.json"
+    kept.write_bytes(canonical_json(plain(manifest)))
+    artifacts[tags.MANIFEST_ARTIFACT] = kept
+    carried = {
+        tags.MODEL_DIGEST: manifest.model_digest,
+        tags.GIT_COMMIT: source.head or manifest.head,
+        tags.PULL_REQUEST: str(source.pull_request) if source.pull_request else None,
+        tags.VERDICT: verdict.verdict.value,
+        tags.TOOL_VERSION: __version__,
+    }
+    if manifest.lineage:
+        carried[tags.PIPELINE_VERSION] = manifest.lineage.pipeline_version
+        carried[tags.DVC_LOCK_DIGEST] = manifest.lineage.dvc_lock_digest
+    if candidate is not None:
+        carried[tags.HOLDOUT_DIGEST] = holdout_digest(candidate)
+        carried[tags.EVALUATION_DIGEST] = evaluation_digest(candidate)
+        if keep:
+            path = tools.scratch / "predictions.parquet"
+            tools.evaluations.save(candidate, path)
+            artifacts[tags.EVALUATION_ARTIFACT] = path
+    overall = [finding for finding in verdict.findings if finding.slice is None]
+    return CandidateRecord(
+        model=manifest.model,
+        run_id=manifest.run_id,
+        name=f"{manifest.model} {manifest.head[:10]}",
+        params=manifest.params,
+        metrics=dict(manifest.metrics)
+        | {f.metric: f.candidate for f in overall if f.candidate is not None and isfinite(f.candidate)},
+        tags={key: value for key, value in carried.items() if value},
+        artifacts=artifacts,
+        datasets=_datasets(manifest),
+    )
+
+
+def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:
+    data = manifest.lineage.data if manifest.lineage else ()
+    return [(item.path, item.checksum, item.path) for item in data if item.kind == "data"]
+
+
+def judgement_of(
+    settings: Settings,
+    manifest: Manifest,
+    candidate: Evaluation | None,
+    judged: Judged,
+    approval: Approval | None,
+    source: Source,
+) -> Judgement:
+    """Return what was decided about which bytes, as promotion will want to know it."""
+    return Judgement(
+        model=manifest.model,
+        manifest=manifest,
+        verdict=judged.verdict,
+        reasons=tuple(dict.fromkeys(judged.reasons)),
+        approval=approval,
+        champion=judged.champion.ref if judged.champion else None,
+        evaluation_digest=evaluation_digest(candidate) if candidate is not None else None,
+        holdout_digest=holdout_digest(candidate) if candidate is not None else None,
+        holdout=judged.holdout,
+        policy_digest=policy_digest(policy_of(settings)),
+        source=source,
+        tool_version=__version__,
+    )
+
+
+def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: Judgement) -> None:
+    """Keep a judgement with the candidate's run; earlier ones stay beside it."""
+    name = f"{judgement.digest()[:16]}.json"
+    place = tools.scratch / name
+    place.write_bytes(judgement.document())
+    path = f"{tags.VERDICT_FOLDER}/{name}"
+    marks = {tags.VERDICT: judgement.verdict.verdict.value, tags.VERDICT_PATH: path}
+    registry.keep(ref.run_id or "", {path: place}, marks)
