@@ -32,6 +32,7 @@ from mlops_ci.settings import Settings
 
 MODEL = "raced"
 LOST_ANSWERS = 0.25
+PRELOADED = ["mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"]
 
 
 class Unlucky(GitLedger):
@@ -102,7 +103,8 @@ def race(
     target: Any, arguments: tuple[Any, ...], promoters: int, rounds: int, after_round: Any
 ) -> tuple[list[list[Any]], float]:
     """Run all promoters; `after_round` looks at the world while they wait. Return results by round."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mlops_ci.adapters.mlflow", *PRELOADED])
     barrier, results = context.Barrier(promoters + 1), context.Queue()
     processes = [
         context.Process(target=target, args=(number, *arguments, rounds, barrier, results))
