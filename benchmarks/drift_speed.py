@@ -32,6 +32,9 @@ for side in sides:
         pass
 note = ""
 """
+READ_DICTIONARIES = READ.replace(
+    "pre_buffer=False", "pre_buffer=False, read_dictionary=['c0', 'c1', 'c2', 'c3', 'c4']"
+)
 OURS = """
 import scipy.special
 import mlops_ci.adapters.profiling, mlops_ci.adapters.sources, mlops_ci.core.drift.decide
@@ -127,7 +130,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     sizes = given.rows or ([10_000, 100_000] if given.quick else [10_000, 100_000, 1_000_000, 10_000_000])
-    tools = {"reading once": (sys.executable, READ), "mlops-ci": (sys.executable, OURS)}
+    tools = {
+        "reading once": (sys.executable, READ),
+        "reading once, text as dictionaries": (sys.executable, READ_DICTIONARIES),
+        "mlops-ci": (sys.executable, OURS),
+    }
     if not given.no_peers:
         tools |= {
             name: (str(python_of(name)), code)
@@ -140,7 +147,7 @@ def main() -> None:
             for name, (python, code) in tools.items():
                 if rows > 1_000_000 and name in ("scipy loop", "evidently"):
                     continue  # minutes, and more memory than a small machine has
-                repeat = given.repeat if name in ("reading once", "mlops-ci") else 1
+                repeat = given.repeat if not name.startswith(("scipy", "evidently")) else 1
                 runs = [measure(python, code, sides, 1800) for _ in range(repeat)]
                 best = min(runs, key=lambda run: float(str(run.get("cpu", "inf"))))
                 results[f"{name}, {rows} rows"] = best

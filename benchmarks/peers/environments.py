@@ -42,6 +42,7 @@ def python_of(peer: str) -> Path | str:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            return f"does not install: {done.stderr.strip().splitlines()[-1][:200] if done.stderr else 'no message'}"
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"does not install: {last[:200]}"
     (folder / ".complete").touch()
     return python

@@ -30,7 +30,7 @@ def scipy_loop(reference, current):
 
 
 def evidently(reference, current):
-    """The preset as it comes."""
+    """Judge by the preset as it comes."""
     from evidently import Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -73,7 +73,7 @@ def alibi_detect(reference, current):
 
 
 def nannyml(reference, current):
-    """The univariate calculator as it comes, the current side as one chunk of the same size."""
+    """Judge by the univariate calculator as it comes; a column counts if any chunk of it does."""
     import nannyml as nml
 
     numeric = [name for name in reference.columns if reference[name].dtype.kind == "f"]

@@ -49,14 +49,13 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
     from mlops_ci.api_drift import drift as compare  # noqa: PLC0415
 
     config = Path(options["config"])
-    given: dict[str, Any] = {"multivariate": options["multivariate"]}
+    given: dict[str, Any] = {}
     on_drift: OnDrift = "warn"
     if config.is_file():
         one = read_settings(config.read_bytes(), str(config))[0]
         reference, current = reference or one.drift.reference, current or one.drift.current
         on_drift = one.gate.on_drift
-        given |= {"sensitivity": one.drift.sensitivity, "columns": one.drift.columns}
-        given |= {"min_count": one.privacy.min_count, "show": one.privacy.show}
+        given = drift_command.options_of(one)
     if not reference or not current:
         raise UsageError(
             "there is nothing to compare",
@@ -68,6 +67,7 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
         "prediction": options["prediction"],
     }
     given |= {key: value for key, value in overrides.items() if value is not None}
+    given["multivariate"] = options["multivariate"] or given.get("multivariate", False)
     report = drift_command.run(
         reference, current, compare, options=given, on_drift=options["on_drift"] or on_drift
     )

@@ -10,6 +10,7 @@ from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.policy import OnDrift
 from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
+from mlops_ci.settings import Settings
 
 Compare = Callable[..., DriftReport]
 
@@ -64,6 +65,23 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
         notices=[Notice(text=text) for text in found.notices],
         source=source or Source(),
     )
+
+
+def options_of(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    own = settings.drift
+    return {
+        "sensitivity": own.sensitivity,
+        "method": own.method,
+        "thresholds": own.thresholds,
+        "columns": own.columns,
+        "max_share": own.max_share,
+        "target": own.target,
+        "prediction": own.prediction,
+        "multivariate": own.multivariate,
+        "min_count": settings.privacy.min_count,
+        "show": settings.privacy.show,
+    }
 
 
 def with_drift(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
+from mlops_ci.commands.drift import options_of
 from mlops_ci.commands.matching import Matched, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -129,10 +130,4 @@ def drift_of(settings: Settings, tools: Tools, evidence: Evidence) -> DriftRepor
     if settings.gate.on_drift == "ignore" or not {"reference", "current"} <= set(profiles):
         return None
     sides = [str(evidence.places[profiles[side]]) for side in ("reference", "current")]
-    return tools.drift(
-        *sides,
-        sensitivity=settings.drift.sensitivity,
-        columns=settings.drift.columns,
-        min_count=settings.privacy.min_count,
-        show=settings.privacy.show,
-    )
+    return tools.drift(*sides, **options_of(settings) | {"multivariate": False})  # profiles have no rows

@@ -34,12 +34,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _no_ledger() -> Ledger:
-    raise UsageError("there is no ledger here", remedy="run this in a git repository")
-
-
-def _no_judgement(path: Path) -> Judgement:
-    raise UsageError(f"{path}: judgements are not read here")
+def _absent(*_: Any, **__: Any) -> Any:
+    raise UsageError("this part of mlops-ci is not at hand here", remedy="run it from the command line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +73,11 @@ class Tools:
     evaluations: Evaluations
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
-    profile: Callable[[str, int], str]
-    drift: Callable[..., DriftReport]
+    profile: Callable[[str, int], str] = _absent
+    drift: Callable[..., DriftReport] = _absent
     shell: Shell | None = None
-    ledger: Callable[[], Ledger] = _no_ledger
-    read_judgement: Callable[[Path], Judgement] = _no_judgement
+    ledger: Callable[[], Ledger] = _absent
+    read_judgement: Callable[[Path], Judgement] = _absent
     operate: Operator | None = None
     actor: str = ""
     now: Callable[[], datetime] = utc_now

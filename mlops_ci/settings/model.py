@@ -204,8 +204,20 @@ class DriftSettings(_Block):
     """Data that it meets now; a glob is allowed."""
     sensitivity: Literal["default", "high"] = "default"
     """`high` alarms at a distance of 0.04 instead of 0.1."""
+    method: str | dict[str, str] | None = None
+    """Effect size to judge by, for all columns or by kind (`number`, `category`, `time`, `text`)."""
+    thresholds: dict[str, float] = {}
+    """From where on an effect size or a side check counts as large."""
     columns: dict[str, Any] = {}
-    """Method, threshold or sensitivity of single columns."""
+    """`method`, `threshold`, `sensitivity`, `kind`, `importance` or `ignore` of single columns."""
+    max_share: float = Field(default=0.0, ge=0, lt=1)
+    """The data drift when a larger share of the columns (by importance) does."""
+    target: str | None = None
+    """Column of labels: its drift is label drift."""
+    prediction: str | None = None
+    """Column of predictions: its drift is prediction drift."""
+    multivariate: bool = False
+    """Also train a classifier to tell the rows of the two sides apart."""
 
 
 class PromotionSettings(_Block):

@@ -34,7 +34,7 @@ def column_to_dict(column: ColumnProfile) -> dict[str, Any]:
             "keys": "float64" if sketch.floats else "int64",
             "intervals": len(sketch.low),
             "low": encode(sketch.low),
-            "width": encode(sketch.high - sketch.low),
+            "high": encode(sketch.high),
             "count": encode(sketch.count),
         }
     if column.kind == "category":
@@ -51,11 +51,12 @@ def column_from_dict(data: Mapping[str, Any]) -> ColumnProfile:
     sketch = EMPTY
     if "sketch" in data:
         item = data["sketch"]
-        low, width, count = (decode(item[key]) for key in ("low", "width", "count"))
-        sketch = Sketch(low=low, high=low + width, count=count, floats=item["keys"] == "float64")
-        sorted_apart = bool((sketch.high[:-1] < low[1:]).all() and (width >= 0).all() and (count > 0).all())
-        if not len(low) == len(width) == len(count) or not sorted_apart:
+        low, high, count = (decode(item[key]) for key in ("low", "high", "count"))
+        if not len(low) == len(high) == len(count):
             raise InvalidProfileError(f"the intervals of column '{data.get('name')}' are damaged")
+        if not bool((high[:-1] < low[1:]).all() and (low <= high).all() and (count > 0).all()):
+            raise InvalidProfileError(f"the intervals of column '{data.get('name')}' are damaged")
+        sketch = Sketch(low=low, high=high, count=count, floats=item["keys"] == "float64")
     if data["kind"] not in ("number", "category", "text", "time", "empty"):
         raise InvalidProfileError(f"column '{data.get('name')}' has the unknown kind '{data['kind']}'")
     return ColumnProfile(
