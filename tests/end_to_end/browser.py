@@ -105,8 +105,8 @@ def clipped(page: Page) -> list[str]:
 def keep(page: Page, place: Path, *, most_height: int = 2600) -> None:
     """Save what is shown as a small PNG."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    tall = min(most_height, page.evaluate("document.documentElement.scrollHeight"))
+    tall = min(most_height, page.evaluate("Math.ceil(document.body.getBoundingClientRect().bottom)") + 8)
     width = page.viewport_size["width"] if page.viewport_size else 860
     shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": width, "height": tall})
     image = Image.open(io.BytesIO(shot)).convert("RGB")
-    image.quantize(128, dither=Image.Dither.NONE).save(place, optimize=True)
+    image.quantize(96, dither=Image.Dither.NONE).save(place, optimize=True)
