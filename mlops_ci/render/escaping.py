@@ -35,15 +35,18 @@ def cut(value: object, limit: int) -> str:
     text = str(value)
     if len(text) > 2 * limit:
         text = text[: 2 * limit]
-    # Spaces at the start could make a block of code.
-    text = _HIDDEN.sub(" ", text).strip()
+    text = _HIDDEN.sub(" ", text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _markdown(text: str) -> Markup:
+    return Markup(_ACTIVE.sub(rf"\g<0>{JOINT}", text).translate(_SPECIAL))  # noqa: S704 (escaped just here)
 
 
 def escape_markdown(value: object, limit: int = VALUE_LIMIT) -> Markup:
     """Return a value as Markdown text that shows as it is and does nothing."""
-    text = _ACTIVE.sub(rf"\g<0>{JOINT}", cut(value, limit))
-    return Markup(text.translate(_SPECIAL))  # noqa: S704 (escaped just here)
+    # Spaces at the start could make a block of code.
+    return _markdown(cut(value, limit).strip())
 
 
 def escape_html(value: object, limit: int = VALUE_LIMIT) -> Markup:
@@ -62,18 +65,16 @@ ESCAPES: dict[str, Escape] = {"markdown": escape_markdown, "html": escape_html, 
 
 def prose(form: str) -> Callable[[object], Markup]:
     """Return a filter for our own sentences: what stands between backticks becomes code."""
-    safe = ESCAPES[form]
+    safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
 
     def filled(value: object) -> Markup:
-        text = cut(value or "", PROSE_LIMIT)
+        text = cut(value or "", PROSE_LIMIT).strip()
         parts = text.split("`")
         if form == "text" or len(parts) % 2 == 0:
-            return safe(text, PROSE_LIMIT)
+            return safe(text)
         pieces = [
-            Markup("<code>{}</code>").format(safe(part, PROSE_LIMIT))
-            if index % 2
-            else safe(part, PROSE_LIMIT)
-            for index, part in enumerate(parts)
+            Markup("<code>{}</code>").format(piece) if index % 2 else piece
+            for index, piece in enumerate(safe(part) for part in parts)
         ]
         return Markup("").join(pieces)
 

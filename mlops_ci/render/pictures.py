@@ -143,7 +143,7 @@ def trend_plot(found: Mapping[str, Any]) -> Markup:
     values = [value for _, value in points]
     low, high = _span(values)
     width, height, left, floor = 640.0, 200.0, 56.0, 165.0
-    step = (width - left - 50) / max(len(points) - 1, 1)
+    step = (width - left - 70) / max(len(points) - 1, 1)
     at = [
         (left + 20 + i * step, floor - (floor - 12) * (v - low) / (high - low)) for i, v in enumerate(values)
     ]
