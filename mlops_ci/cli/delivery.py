@@ -13,11 +13,19 @@ from mlops_ci.adapters.ports import Forge
 from mlops_ci.cli.session import Session
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.report import Report
-from mlops_ci.render import FORMATS, render
+from mlops_ci.render import FORMS, render
+from mlops_ci.render.junit import junit
 
 # Of several models the gravest ends the run: proven worse, no evidence, service, usage, held.
 GRAVITY = (1, 5, 4, 2, 3, 0)
-_SUFFIXES = {".md": "markdown", ".html": "html", ".htm": "html", ".json": "json", ".txt": "text"}
+_SUFFIXES = {
+    ".md": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+    ".txt": "text",
+    ".xml": "junit",
+}
 
 
 def gravest(reports: Sequence[Report]) -> int:
@@ -33,8 +41,7 @@ def deliver(session: Session, reports: Sequence[Report]) -> int:
     overrides = templates_of(session)
     shown = bool(options.get("form") or options.get("output"))
     for report in reports:
-        rendered = {form: render(report, form, overrides) for form in FORMATS}
-        rendered["comment"] = rendered["markdown"]
+        rendered = {form: render(report, form, overrides) for form in FORMS}
         if options.get("report_dir"):
             files |= _write_files(Path(options["report_dir"]), report, rendered)
         if session.on_forge or not shown:
@@ -63,7 +70,7 @@ def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mappi
     """Write reports to a file, or to standard output."""
     output: Path | None = options.get("output")
     form = options.get("form") or (_SUFFIXES.get(output.suffix, "text") if output else "text")
-    text = "\n".join(render(report, form, overrides) for report in reports)
+    text = junit(reports) if form == "junit" else "\n".join(render(one, form, overrides) for one in reports)
     if form == "json" and len(reports) > 1:
         text = "[" + ",\n".join(render(report, form) for report in reports) + "]\n"
     if output is None:
@@ -96,6 +103,7 @@ def _write_files(folder: Path, report: Report, rendered: Mapping[str, str]) -> d
         "json": folder / f"{name}.json",
         "html": folder / f"{name}.html",
         "markdown": folder / f"{name}.md",
+        "junit": folder / f"{name}.junit.xml",
     }
     for form, place in places.items():
         write_atomic(place, rendered[form])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_ci.adapters.ports import Evidence
+from mlops_ci.commands.details import details
 from mlops_ci.commands.drift import with_drift
 from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
@@ -68,7 +69,13 @@ def check(
         keep_judgement(tools, registry, ref, judgement)
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(report, candidate=ref, actions=(kept,), drift=drift.to_dict() if drift else None)
+    return replace(
+        report,
+        candidate=ref,
+        actions=(kept,),
+        drift=drift.to_dict() if drift else None,
+        details=details(settings, tools, registry, manifest, judged),
+    )
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -109,7 +116,8 @@ def _report(
     notices: Sequence[Notice],
 ) -> Report:
     verdict, champion = judged.verdict, judged.champion
-    versus = f"champion v{champion.ref.version}" if champion else "the champion"
+    versus = f"champion v{champion.ref.version}" if champion else None
+    rows = 0 if judged.holdout.get("matched", "none") == "none" else judged.holdout["n"]
     said = list(notices)
     if approval is not None:
         said.append(Notice(text=f"Approved by {approval.actor}: {approval.reason}", level="warning"))
@@ -118,8 +126,10 @@ def _report(
         model=manifest.model,
         verdict=verdict.verdict,
         exit_code=0 if approval else verdict.exit_code,
-        headline=headline(manifest.model, verdict, champion=champion is not None, approval=approval),
-        summary=summary(verdict, versus, judged.holdout.get("n", 0)) if champion else "",
+        headline=headline(
+            manifest.model, verdict, champion=versus, approval=approval, reasons=judged.reasons
+        ),
+        summary=summary(verdict, versus, rows) if versus else "",
         next_step=next_step(verdict, source.head, approval, approvable=source.pull_request is not None),
         champion=champion.ref if champion else None,
         findings=tuple(verdict.findings),
@@ -130,7 +140,6 @@ def _report(
         notices=tuple(said),
         approval=approval,
         source=source,
-        details={"params": dict(manifest.params)},
     )
 
 
@@ -142,7 +151,7 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Seq
         model=model,
         verdict=Result.ERROR,
         exit_code=error.exit_code,
-        headline=headline(model, verdict, champion=True),
+        headline=headline(model, verdict, champion=None, problem=error.problem),
         summary=error.problem,
         next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
         notices=tuple(notices),

@@ -46,7 +46,7 @@ def compare(
         command="compare",
         verdict=verdict.verdict,
         exit_code=verdict.exit_code,
-        headline=headline(name, verdict, champion=True),
+        headline=headline(name, verdict, champion=champion.name),
         summary=summary(verdict, champion.name, len(second)),
         next_step=next_step(verdict, "", None, approvable=False),
         findings=verdict.findings,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
 from mlops_ci.commands.drift import options_of
-from mlops_ci.commands.matching import match, own_evaluation
+from mlops_ci.commands.matching import Matched, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -29,6 +29,7 @@ class Judged:
     holdout: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[Notice] = ()
     reasons: Sequence[str] = ()
+    matched: Matched | None = None
 
 
 def judge(
@@ -49,10 +50,12 @@ def judge(
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
-        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals)
+        alone = Matched(champion=None, candidate=candidate) if candidate is not None else None
+        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals, matched=alone)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
+    matched = None
     if candidate is not None and not same:
         matched = match(settings, tools, registry, champion, candidate)
         mine = replace(mine, evaluation=matched.candidate)
@@ -74,7 +77,14 @@ def judge(
     )
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
-    return Judged(verdict=verdict, champion=champion, holdout=holdout, notices=said, reasons=reasons)
+    return Judged(
+        verdict=verdict,
+        champion=champion,
+        holdout=holdout,
+        notices=said,
+        reasons=reasons,
+        matched=matched,
+    )
 
 
 def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlops_ci.core.drift import show
@@ -16,7 +16,20 @@ ICONS = {
     "worse": "❌",
     "error": "🚫",
 }
-VERDICT_ICONS = {"pass": "✅", "inconclusive": "❔", "fail": "❌", "error": "🚫", "held": "✋", "none": "ℹ️"}
+VERDICT_ICONS = {
+    "pass": "✅",
+    "inconclusive": "❔",
+    "fail": "❌",
+    "error": "🚫",
+    "held": "✋",
+    "blocked": "⛔",
+    "none": "ℹ️",
+}
+OUTCOME_WORDS = {
+    "non_inferior": "within the margin",
+    "inconclusive": "not settled",
+    "error": "could not tell",
+}
 MINUS = "−"
 
 
@@ -64,6 +77,76 @@ def span(finding: Mapping[str, Any]) -> str:
     return f"{signed(low, places)} to {signed(high, places)}"
 
 
+def limit(finding: Mapping[str, Any], places: int | None = None) -> str:
+    """Return what a finding was held against: the margin, or an absolute limit with its side."""
+    places = decimals(finding) if places is None else places
+    if finding.get("limit") is not None:
+        sign = "≥" if finding["greater_is_better"] else "≤"
+        return f"{sign} {fixed(finding['limit'], places)}"
+    return fixed(finding["margin"], places)
+
+
+def pvalue(value: float | None) -> str:
+    """Write a p-value: three decimals, or that it is smaller."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage with no more digits than it has."""
+    return f"{100 * share:.4g}%"
+
+
+def ordinal(number: int) -> str:
+    """Write 1st, 2nd, 3rd, 4th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
+def many(count: int, one: str, several: str = "") -> str:
+    """Write a count with its noun: 1 row, 2 rows."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def attention(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the findings that someone has to look at, the gravest first.
+
+    A slice that is not settled never holds a merge, so it is not among them.
+    """
+    grave = {"worse": 0, "error": 1, "inconclusive": 2}
+    picked = [
+        finding
+        for finding in findings
+        if finding["gated"]
+        and finding["outcome"] in grave
+        and not (finding["slice"] and finding["outcome"] == "inconclusive")
+    ]
+    return sorted(picked, key=lambda one: (grave[one["outcome"]], one["slice"] is not None))
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested parameters by dotted name, as text."""
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            found |= flat(value, name)
+        else:
+            found[name] = str(value)
+    return found
+
+
+def changed_params(report: Mapping[str, Any]) -> list[tuple[str, str | None, str | None]]:
+    """Return the parameters that differ from the champion's: name, champion's, candidate's."""
+    details = report["details"]
+    before, after = flat(details.get("champion_params") or {}), flat(details.get("params") or {})
+    if not before:
+        return []
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return [(name, before.get(name), after.get(name)) for name in names]
+
+
 def arrow(finding: Mapping[str, Any]) -> str:
     """Return an arrow in the better direction."""
     return "↑" if finding["greater_is_better"] else "↓"
@@ -74,18 +157,33 @@ def outcome_icon(finding: Mapping[str, Any]) -> str:
     return ICONS[finding["outcome"]] if finding["gated"] else "·"
 
 
+def outcome_words(outcome: str) -> str:
+    """Say an outcome in words for someone without statistics."""
+    return OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
+
+
+def compact(value: float) -> str:
+    """Write a number of any size in a few characters."""
+    return f"{value:.3g}".replace("-", MINUS)
+
+
 def verdict_icon(report: Mapping[str, Any]) -> str:
     """Return the sign of a whole report: held shows before the verdict."""
     if report["exit_code"] == 3:
         return VERDICT_ICONS["held"]
-    if report["exit_code"] == 0 and report["verdict"] == "inconclusive":
-        return VERDICT_ICONS["pass"]
+    if report["verdict"] == "inconclusive" and report["exit_code"] in (0, 1):
+        return VERDICT_ICONS["blocked" if report["exit_code"] else "pass"]
     return VERDICT_ICONS[report["verdict"] or "none"]
 
 
 def short(digest: str | None, length: int = 8) -> str:
     """Return the first characters of a digest."""
     return (digest or "")[:length]
+
+
+def when(time: str) -> str:
+    """Write a time in UTC to the minute."""
+    return f"{time[:10]} {time[11:16]} UTC" if len(time) >= 16 else time
 
 
 def seconds(value: float | None) -> str:
@@ -100,10 +198,21 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "fixed": fixed,
     "change": change,
     "span": span,
+    "limit": limit,
+    "pvalue": pvalue,
+    "percent": percent,
+    "ordinal": ordinal,
+    "many": many,
+    "attention": attention,
+    "changed_params": changed_params,
     "arrow": arrow,
     "outcome_icon": outcome_icon,
+    "outcome_words": outcome_words,
+    "compact": compact,
+    "signed": signed,
     "verdict_icon": verdict_icon,
     "short": short,
     "seconds": seconds,
+    "when": when,
     **show.FILTERS,
 }

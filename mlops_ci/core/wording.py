@@ -2,49 +2,146 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from mlops_ci.core.report import Approval
+from mlops_ci.core.messages import number, place
+from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
 
-def headline(model: str, verdict: Verdict, *, champion: bool, approval: Approval | None = None) -> str:
-    """Return one line that says what happens to the merge, and why."""
+def headline(
+    model: str,
+    verdict: Verdict,
+    *,
+    champion: str | None,
+    approval: Approval | None = None,
+    problem: str = "",
+    reasons: Sequence[str] = (),
+) -> str:
+    """Return one line that says what happens to the merge, and the reason.
+
+    Parameters
+    ----------
+    champion
+        What the candidate was compared with (``champion v12``), or None where nothing is in production.
+    problem
+        Why it could not be told, for an error.
+    reasons
+        Why someone has to approve it, whatever its numbers say.
+    """
+    if verdict.verdict is Result.ERROR and not problem:
+        broken = [f.message for f in verdict.findings if f.gated and f.outcome is Outcome.ERROR]
+        problem = next(iter([*broken, *verdict.notices]), "")
+    why = "; ".join(reasons) or next(iter(verdict.notices[-1:]), "")
+    return f"{model}: {_state(verdict, champion, approval, problem if problem else why)}"
+
+
+def _state(verdict: Verdict, champion: str | None, approval: Approval | None, why: str) -> str:
+    gated = [finding for finding in verdict.findings if finding.gated]
     if verdict.verdict is Result.ERROR:
-        return f"{model}: could not tell whether merging is safe"
+        return f"could not tell whether merging is safe{_because(why)}"
     if verdict.verdict is Result.FAIL:
-        return f"{model}: merging this makes the model worse"
+        worse = [finding for finding in gated if finding.outcome is Outcome.WORSE]
+        return f"merging this makes the model worse{_because(_moves(worse))}"
     if verdict.blocked:
-        return f"{model}: not proven to be safe, blocked by the policy"
+        return f"blocked, not proven to be safe{_because(_open(gated))}"
     if verdict.held:
-        reason = "not settled" if verdict.verdict is Result.INCONCLUSIVE else "needs a second pair of eyes"
         state = f"approved by {approval.actor}" if approval else "waiting for approval"
-        return f"{model}: {reason}, {state}"
-    if not champion:
-        return f"{model}: nothing is in production yet, so there is nothing to make worse"
+        return f"{state}{_because(_open(gated) or why)}"
+    if champion is None:
+        return "nothing is in production yet, so there is nothing to make worse"
     if verdict.verdict is Result.INCONCLUSIVE:
-        return f"{model}: not settled, but every estimate is inside its margin"
-    if verdict.findings and all(finding.outcome is Outcome.UNCHANGED for finding in verdict.findings):
-        return f"{model}: the model is unchanged"
-    if any(f.outcome is Outcome.BETTER and f.gated and f.slice is None for f in verdict.findings):
-        return f"{model}: better than the champion"
-    return f"{model}: no worse than the champion"
+        outside = any(f.outcome is Outcome.INCONCLUSIVE and not inside(f) for f in gated if f.slice is None)
+        why = "the policy lets it pass" if outside else "every estimate is inside its margin"
+        return f"not settled, but merging is allowed: {why}"
+    if gated and all(finding.outcome is Outcome.UNCHANGED for finding in gated):
+        return f"unchanged, it answers as {champion} does"
+    better = [f for f in gated if f.outcome is Outcome.BETTER and f.slice is None]
+    if better:
+        return f"better than {champion}{_because(_moves(better))}"
+    return f"no worse than {champion}"
+
+
+def _because(reason: str) -> str:
+    """Return a reason as the end of a headline: its first sentence, without the full stop."""
+    first = " ".join(reason.split("\n", 1)[0].split()).rstrip(".")
+    return f": {first}" if first else ""
+
+
+def _moves(findings: Sequence[Finding]) -> str:
+    """Say how the first of some findings moved, in figures."""
+    if not findings:
+        return ""
+    one, more = findings[0], len(findings) - 1
+    also = f", and {more} more" if more else ""
+    if one.champion is None or one.candidate is None or one.difference is None:
+        return f"{place(one)}{also}"
+    margin = one.tolerance
+    before, after = number(one.champion, margin), number(one.candidate, margin)
+    word = "gain" if one.difference > 0 else "loss"
+    size = number(abs(one.difference), margin)
+    accepted = "" if one.outcome is Outcome.BETTER else f", more than the margin {number(margin, margin)}"
+    return f"{place(one)} {before} → {after}, a {word} of {size}{accepted}{also}"
+
+
+def _open(gated: Sequence[Finding]) -> str:
+    """Say which finding keeps the question open, and on which side of its margin it looks."""
+    pending = [f for f in gated if f.outcome is Outcome.INCONCLUSIVE and f.slice is None]
+    outside = [finding for finding in pending if not inside(finding)]
+    one = next(iter(outside or pending), None)
+    if one is None:
+        return ""
+    if one.difference is None:
+        return f"{place(one)} is not settled"
+    margin, size = one.tolerance, number(abs(one.difference), one.tolerance)
+    if one.difference >= 0:
+        return f"{place(one)} looks no worse, but {one.n:,} rows cannot prove it"
+    side = "outside" if outside else "inside"
+    rows = f", and {one.n:,} rows cannot tell" if one.interval is not None else ""
+    return f"{place(one)} looks {size} worse, {side} the margin {number(margin, margin)}{rows}"
+
+
+def inside(finding: Finding) -> bool:
+    """Tell whether an estimate lies inside its margin; an unknown one never does."""
+    return finding.difference is not None and finding.difference >= -finding.tolerance
+
+
+def reproduce_command(source: Source, model: str, *, several: bool = False) -> str:
+    """Return the one line that repeats a check on a laptop; empty where its parts are not plain.
+
+    What a branch or a model is called ends up in a shell, so anything but plain names is left out.
+    """
+    if not re.fullmatch(r"[0-9a-f]{7,64}", source.head):
+        return ""
+    fetch = f"git fetch origin pull/{source.pull_request}/head && " if source.pull_request else ""
+    plain_target = re.fullmatch(r"[A-Za-z0-9_][\w./-]*", source.target, re.ASCII)
+    target = f" --target {source.target}" if plain_target else ""
+    only = f" --model {model}" if several and re.fullmatch(r"[A-Za-z0-9_][\w.-]*", model, re.ASCII) else ""
+    return f"{fetch}git checkout {source.head} && mlops-ci check{target}{only}"
 
 
 def summary(verdict: Verdict, versus: str, rows: int) -> str:
-    """Return the sentences under the headline: the findings that decided, and what they were measured on."""
+    """Return the sentences under the headline: the findings that decided, and what they were measured on.
+
+    `rows` is the number of holdout rows that both models answered; 0 where only values were compared.
+    """
     decisive = [finding for finding in verdict.findings if finding.gated and _decides(finding, verdict)]
     if decisive:
         said = " ".join(finding.message for finding in decisive[:3])
         more = f" (and {len(decisive) - 3} more)" if len(decisive) > 3 else ""
-        return f"{said}{more} Compared with {versus} on the same {rows:,} holdout rows."
+        return f"{said}{more} Compared with {versus}{_on(rows)}."
     gated = [finding for finding in verdict.findings if finding.gated and finding.slice is None]
     if not gated:
         return ""
     if all(finding.outcome is Outcome.UNCHANGED for finding in gated):
         return f"It makes the same predictions as {versus}."
     count = "The metric is" if len(gated) == 1 else f"All {len(gated)} metrics are"
-    return f"{count} within the accepted margin on the same {rows:,} holdout rows as {versus}."
+    return f"{count} within the accepted margin of {versus}{_on(rows)}."
+
+
+def _on(rows: int) -> str:
+    return f" on the same {rows:,} holdout rows" if rows else " by logged values, not row by row"
 
 
 def _decides(finding: Finding, verdict: Verdict) -> bool:
@@ -77,9 +174,16 @@ def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approva
             f"{settle}To merge anyway, someone with write access who is not the author comments"
             f" `/mlops-ci accept {head} <reason>` and runs this job again; a new push asks again."
         )
+    if verdict.held:
+        return "The approval counts for this commit only: merge it, or push and ask again."
     if verdict.verdict is Result.INCONCLUSIVE:
         return f"Merging is allowed. More labelled rows would settle it{_rows(verdict.findings)}."
-    return "Merging is safe as far as the policy asks."
+    if not verdict.findings:
+        return (
+            "Merging is allowed. Take in the model that is in production with `mlops-ci adopt`, so that"
+            " the next change is compared with it."
+        )
+    return "Nothing: merging is safe as far as the policy asks."
 
 
 def _rows(findings: Sequence[Finding]) -> str:

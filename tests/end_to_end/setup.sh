@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the end-to-end tests need beside Python packages: git, node 20 with npm, and the actions that
+# What the end-to-end tests need beside Python packages: git, node 20 with npm, a browser, and the actions that
 # stand in for GitHub's own. Run it as often as you like: it does only what is missing.
 set -euo pipefail
 
@@ -20,6 +20,8 @@ missing=()
 command -v git >/dev/null || missing+=(git)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-noto-color-emoji)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 18 ? 0 : 1)' || {
@@ -44,4 +46,12 @@ if [ "$(cat "$built/stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -rf node_modules
   )
   echo "$stamp" >"$built/stamp"
+fi
+
+# GitHub's look for reports, and what judges a page's accessibility.
+look=$(cd "$here/../.." && pwd)/.cache/end_to_end/browser
+if [ ! -d "$look/node_modules/axe-core" ]; then
+  mkdir -p "$look"
+  npm install --silent --no-audit --no-fund --prefix "$look" \
+    github-markdown-css@5.9.0 mermaid@11.17.2 axe-core@4.14.1
 fi

@@ -1,0 +1,1 @@
+"""Time of rendering a large report."""
