@@ -227,9 +227,12 @@ class GitLabForge:
             f"MLOPS_CI_{name.upper().replace('-', '_')}={' '.join(value.split())}"
             for name, value in values.items()
         ]
-        Path(self._env.get("CI_PROJECT_DIR", "."), OUTPUTS).write_text(
-            "\n".join(lines) + "\n", encoding="utf-8"
-        )
+        folder = Path(self._env.get("CI_PROJECT_DIR") or ".")
+        place = (folder if folder.is_dir() else Path()) / OUTPUTS
+        try:
+            place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._console.warn(f"{place}: outputs for later jobs could not be written: {error}")
 
     def _deliver(self, stamp: sticky.Stamp, compose: sticky.Compose) -> str | None:
         if self._number is None or self._mode == "off":
