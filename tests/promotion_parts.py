@@ -32,6 +32,7 @@ from mlops_ci.adapters.ports import PipelineRun
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.commands.adopt import adopt_pipeline
 from mlops_ci.commands.check import check
+from mlops_ci.commands.lineage import lineage
 from mlops_ci.commands.promote import Word, promote
 from mlops_ci.commands.reconcile import reconcile
 from mlops_ci.commands.reproduce import reproduce
@@ -234,6 +235,11 @@ class Story:
         with scratch() as folder:
             tools = self.tools(folder)
             return reconcile(self.settings, tools, self.source(tools), **options)
+
+    def lineage(self, query: str | None = None, **options: Any) -> Report:
+        with scratch() as folder:
+            tools = self.tools(folder)
+            return lineage(self.settings, tools, self.source(tools), query, **options)
 
     # What became of it
 

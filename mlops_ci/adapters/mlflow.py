@@ -228,6 +228,11 @@ class MlflowRegistry:
         with self._connection.calls(f"set the alias '{alias}' of '{model}'") as client:
             mlflow_versions.point(client, model, alias, str(version))
 
+    def drop_alias(self, model: str, alias: str) -> None:
+        """Remove an alias; it may be gone already."""
+        with self._connection.calls(f"remove the alias '{alias}' of '{model}'") as client:
+            or_none(lambda: client.delete_registered_model_alias(model, alias), MISSING, INVALID)
+
     def aliases(self, model: str) -> dict[str, str]:
         """Return the version that each alias of a model names now."""
         if self._connection.absent:

@@ -282,6 +282,9 @@ class Registry(Protocol):
             If there is no such version.
         """
 
+    def drop_alias(self, model: str, alias: str) -> None:
+        """Remove an alias; it may be gone already."""
+
     def aliases(self, model: str) -> Mapping[str, str]:
         """Return the version that each alias of a model names now."""
 

@@ -1,7 +1,8 @@
-"""The verbs that move the champion, and its history: `promote`, `rollback`, `reconcile`."""
+"""The verbs that move the champion, and its history: `promote`, `rollback`, `reconcile`, `lineage`."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from mlops_ci.adapters.files import write_atomic
 from mlops_ci.cli.delivery import deliver
 from mlops_ci.cli.options import (
     change_options,
@@ -20,6 +22,7 @@ from mlops_ci.cli.options import (
 )
 from mlops_ci.cli.session import Session, Unit, open_session, tools_for, units
 from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.lineage import lineage as run_lineage
 from mlops_ci.commands.promote import Word
 from mlops_ci.commands.promote import promote as run_promote
 from mlops_ci.commands.reconcile import reconcile as run_reconcile
@@ -113,6 +116,47 @@ def reconcile(**options: Any) -> int:
             unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
         ),
     )
+
+
+@click.command()
+@click.argument("query", required=False)
+@config_options
+@registry_options
+@ledger_options
+@change_options
+@click.option("--verify", is_flag=True, help="Check the ledger against the registry's tags and aliases.")
+@click.option(
+    "--provenance",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the in-toto statement of the one version that is found here.",
+)
+@output_options
+def lineage(query: str | None, **options: Any) -> int:
+    r"""Tell where a version comes from and what became of it; or a commit, or a checksum.
+
+    \b
+    Of a version:            mlops-ci lineage 7
+    Of a training file:      mlops-ci lineage "$(md5sum < data/train.csv | cut -c-32)"
+    Of a commit, or a path:  mlops-ci lineage 4f1c2ab
+    Is all as it was:        mlops-ci lineage --verify
+    """
+    return _each(
+        options,
+        lambda session, unit, tools: _with_provenance(
+            run_lineage(unit.settings, tools, session.source, query, verify=options["verify"]),
+            options["provenance"],
+        ),
+    )
+
+
+def _with_provenance(report: Report, path: Path | None) -> Report:
+    if path is None:
+        return report
+    found = report.details["versions"]
+    if len(found) != 1:
+        raise UsageError(f"{len(found)} versions were found", remedy="name one version for --provenance")
+    write_atomic(path, json.dumps(found[0]["provenance"], indent=2) + "\n")
+    return report
 
 
 def _each(

@@ -23,6 +23,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "reconcile": ("history", "Find what is not as the ledger says, and finish what was cut short."),
     "compare": ("compare", "Compare the predictions of two models on the same rows."),
     "plan": ("compare", "Say how many labelled rows a holdout needs."),
+    "lineage": (
+        "history",
+        "Tell where a version comes from and what became of it; or a commit, or a checksum.",
+    ),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),

@@ -79,6 +79,12 @@ def ledger_options(function: F) -> F:
             help="Token that may push the history, and posts the report.",
         ),
         click.option("--actor", envvar=["MLOPS_CI_ACTOR", "GITHUB_ACTOR"], help="Who acts (default: you)."),
+        click.option(
+            "--report-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="MLOPS_CI_REPORT_DIR",
+            help="Write the report here too, as JSON, HTML and Markdown.",
+        ),
     )(function)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -174,13 +175,24 @@ class Mover:
             "adopt",
             "intent",
             source,
+            commit="",
             to_version=version,
             reason=reason,
             run_id=found.ref.run_id if found else None,
             candidate_commit=(found.ref.commit or "") if found else "",
             pipeline_version=kept.get(tags.PIPELINE_VERSION, ""),
             digests=digests_of(kept),
+            data=self._data(found.ref.run_id) if found and found.ref.run_id else {},
         )
+
+    def _data(self, run_id: str) -> dict[str, str]:
+        """Return the checksums of the data that a run's manifest names; none where it has no manifest."""
+        try:
+            place = self.registry.download(run_id, tags.MANIFEST_ARTIFACT, self.tools.scratch / "manifest")
+            listed = json.loads(place.read_bytes())["lineage"]["data"]
+            return {str(one["path"]): str(one["checksum"]) for one in listed if one["checksum"]}
+        except (EvidenceError, ValueError, KeyError, TypeError):
+            return {}
 
     def _first(self, history: History, source: Source) -> History:
         """Begin a history with the champion that is there already."""
@@ -207,6 +219,8 @@ class Mover:
             # The version to go back to may have been deleted: no reason to stay half way.
             with contextlib.suppress(EvidenceError):
                 self.registry.set_alias(self.model, previous, state.previous)
+        if state.previous is None and previous in aliases:
+            self.registry.drop_alias(self.model, previous)
         if aliases.get(self.alias) != state.champion:
             self.registry.set_alias(self.model, self.alias, state.champion)
 

@@ -74,8 +74,8 @@ def measure_of(name: str, rule: MetricPolicy, pair: Pair) -> Measure:
     """
     if rule.column is not None:
         return _column(rule, pair)
-    if rule.metric in pair.custom or ":" in rule.metric:
-        return _custom(rule, pair)
+    if ":" in rule.metric:
+        return _custom(name, rule, pair)
     kind = KIND.get(rule.metric)
     if kind is None:
         raise UnknownMetricError(f"'{rule.metric}' is not a metric that mlops-ci knows")
@@ -345,8 +345,8 @@ def _column(rule: MetricPolicy, pair: Pair) -> Measure:
     return Quantile(champion=first, candidate=second, share=float(level), design=pair.design)
 
 
-def _custom(rule: MetricPolicy, pair: Pair) -> Measure:
-    function = pair.custom.get(rule.metric)
+def _custom(name: str, rule: MetricPolicy, pair: Pair) -> Measure:
+    function = pair.custom.get(name, pair.custom.get(rule.metric))
     if function is None:
         raise UnknownMetricError(f"the function '{rule.metric}' was not handed over")
     part = "prediction" if pair.candidate.prediction is not None else "score"

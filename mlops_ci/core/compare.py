@@ -67,7 +67,7 @@ class Context:
     reference
         The fixed reference champion that `max_total_loss` speaks of, or None.
     functions
-        The user's own metrics by their name in the policy (``package.module:function``).
+        The user's own metrics, by the metric's name in the policy or by ``package.module:function``.
     """
 
     same_model: bool = False

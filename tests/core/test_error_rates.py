@@ -62,7 +62,7 @@ def rates(world, n, runs):
     ],
 )
 def test_other_metrics_err_little_more(kind, prevalence, auc, share, n):
-    runs = 400
+    runs = 250
     world = World(kind=kind, prevalence=prevalence, auc=auc, disagreement=share)
     for rate in rates(world, n, runs):
         assert rate <= bound(0.075, runs)

@@ -176,12 +176,13 @@ def test_a_direction_is_never_guessed():
     assert "needs `greater_is_better`" in verdict.findings[0].message
 
 
-def test_the_users_own_function():
+@pytest.mark.parametrize("key", ["hits", "mine:hits"])
+def test_the_users_own_function(key):
     def hits(y_true, y_pred):
         return float((y_true == y_pred).mean())
 
     rule = MetricPolicy(metric="mine:hits", greater_is_better=True, margin=0.02)
-    verdict = compare(*world(n=1500, loss=0.1), Policy(metrics={"hits": rule}), functions={"mine:hits": hits})
+    verdict = compare(*world(n=1500, loss=0.1), Policy(metrics={"hits": rule}), functions={key: hits})
     finding = find(verdict)
     assert finding.outcome is Outcome.WORSE
     exact = find(compare(*world(n=1500, loss=0.1), policy()))

@@ -24,7 +24,7 @@ METRICS = (
     "roc_auc",
     "average_precision",
 )
-common = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+common = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 2**32 - 1)
 names = st.sampled_from(METRICS)
 

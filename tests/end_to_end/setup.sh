@@ -20,6 +20,7 @@ missing=()
 command -v git >/dev/null || missing+=(git)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-noto-color-emoji)
 command -v rsync >/dev/null || missing+=(rsync)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"

@@ -11,6 +11,8 @@ import pytest
 from dvc_repo import DvcRepo, copy_dvc_repo
 from promotion_parts import Effects, Story, in_child, story_with_candidate
 
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+
 
 @pytest.fixture(scope="module")
 def _warm() -> None:
@@ -52,6 +54,10 @@ def run_counted(verb: Callable[[Effects], Any], kill_after: int | None = None) -
 
     found: list[str] | None = in_child(run, may_die=kill_after is not None)
     return found
+
+
+def assert_documented(verb: str, effects: list[str]) -> None:
+    assert f"`{verb}` is killed after any of its {len(effects)} effects" in DOCUMENTED, effects
 
 
 def whole(state: dict[str, Any]) -> bool:
@@ -109,7 +115,10 @@ def test_promote_killed_anywhere_leaves_the_old_or_the_new_champion(scene: Scene
         intents = [event for event in final["events"] if "intent" in event]
         assert intents == ["adopt intent 1", "promote intent 2"]
         seen.append(mended["champion"])
-    assert "2" in seen
+    assert_documented("promote", effects)
+    # Until the intent is pushed it is the old one, from then on the new one: never back again.
+    assert seen == sorted(seen)
+    assert f"after effects 1-{seen.count('1')}, before the intent" in DOCUMENTED
 
 
 @pytest.mark.slow
@@ -136,5 +145,6 @@ def test_rollback_killed_anywhere_leaves_the_old_or_the_new_champion(tmp_path: P
             run_counted(lambda e: story.rollback(e, reason="alarms"))
         final = in_child(story.state)
         assert (final["champion"], final["deployed"]) == ("1", "1")
+    assert_documented("rollback", effects)
     # The first effect is the decision itself: from then on it is the new state.
     assert set(seen) == {"1"}

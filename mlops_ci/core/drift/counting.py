@@ -75,7 +75,7 @@ class CellCounter:
         self.grid = grid
         self.missing = 0
         self._plus_zero = plus_zero
-        self._counts = np.zeros(grid.length, dtype=np.int64)
+        self._counts = np.zeros(0, dtype=np.int64)  # grows to what is needed
         self._bits = 0
         self._infinite = np.zeros(2, dtype=np.int64)
 
@@ -107,11 +107,9 @@ class CellCounter:
         if not len(values):
             return
         if len(values) < _MANY:
-            found, times = np.unique(index, return_counts=True)
-            self._counts[found] += times
+            self._add_at(*np.unique(index, return_counts=True))
         else:
-            counted = np.bincount(index)
-            self._counts[: len(counted)] += counted
+            self._add_all(np.bincount(index))
         self._bits |= int(np.bitwise_or.reduce(values.view(np.int64)))
         if self.grid.base is None:
             self._count_infinities(values)
@@ -124,7 +122,7 @@ class CellCounter:
 
     def absorb(self, state: State) -> None:
         """Add the counts of another part."""
-        self._counts[state["index"]] += state["count"]
+        self._add_at(state["index"], state["count"])
         missing, bits, plus, minus = (int(value) for value in state["rest"])
         self.missing += missing
         self._bits |= bits
@@ -133,33 +131,50 @@ class CellCounter:
     @property
     def has_negative_zero(self) -> bool:
         """Whether there may be values -0.0, which equal 0.0 but lie in another cell."""
-        return self.grid.base is None and bool(self._counts[self.grid.length // 2])
+        return self.grid.base is None and self._at(self.grid.length // 2) > 0
 
     def result(self) -> tuple[Sketch, int]:
         """Return what was counted, and the number of NaN."""
-        counts, missing, atoms = self._counts, self.missing, []
+        missing, atoms = self.missing, []
+        index = np.flatnonzero(self._counts)
+        count = self._counts[index]
         if self.grid.base is None:  # the last cells of each half hold infinities and NaN
             half = self.grid.length // 2
-            counts = counts.copy()
-            for start in (_FIRST_INFINITE, half + _FIRST_INFINITE):
-                missing += int(counts[start : start + half - _FIRST_INFINITE].sum())
-                counts[start : start + half - _FIRST_INFINITE] = 0
-            missing -= int(self._infinite.sum())
+            special = index % half >= _FIRST_INFINITE
+            missing += int(count[special].sum()) - int(self._infinite.sum())
+            index, count = index[~special], count[~special]
             atoms = [_atom(KEY_INF, int(self._infinite[0])), _atom(~KEY_INF, int(self._infinite[1]))]
-        index = np.flatnonzero(counts)
         low, high = self.grid.cells(index)
         if self._bits & ((1 << self.grid.shift) - 1) == 0:
             # No value has anything below the cells' bits: each cell holds one, its end nearest to zero.
             low = high = np.where(low < 0, high, low) if self.grid.floats else low
         order = np.argsort(low)
-        cells = Sketch(low=low[order], high=high[order], count=counts[index][order], floats=self.grid.floats)
+        cells = Sketch(low=low[order], high=high[order], count=count[order], floats=self.grid.floats)
         return union([cells, *atoms]), missing
+
+    def _at(self, place: int) -> int:
+        return int(self._counts[place]) if place < len(self._counts) else 0
+
+    def _add_at(self, index: Array, count: Array) -> None:
+        if len(index) and int(index.max()) >= len(self._counts):
+            self._counts = np.concatenate(
+                [self._counts, np.zeros(self.grid.length - len(self._counts), np.int64)]
+            )
+        self._counts[index] += count
+
+    def _add_all(self, counted: Array) -> None:
+        """Add counts of the first cells, into the longer of both arrays."""
+        longer, shorter = (
+            (counted, self._counts) if len(counted) > len(self._counts) else (self._counts, counted)
+        )
+        longer[: len(shorter)] += shorter
+        self._counts = longer
 
     def _count_infinities(self, values: Array) -> None:
         half = self.grid.length // 2
-        if self._counts[_FIRST_INFINITE] > self._infinite[0]:
+        if self._at(_FIRST_INFINITE) > self._infinite[0]:
             self._infinite[0] += int(np.count_nonzero(values == np.inf))
-        if self._counts[half + _FIRST_INFINITE] > self._infinite[1]:
+        if self._at(half + _FIRST_INFINITE) > self._infinite[1]:
             self._infinite[1] += int(np.count_nonzero(values == -np.inf))
 
 
