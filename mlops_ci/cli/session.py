@@ -54,7 +54,7 @@ class Session:
 
 
 def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> tuple[Forge, Console]:
-    """Return where this run reports to: GitHub in one of its jobs, else the terminal."""
+    """Return where this run reports to: the forge whose job this is, else the terminal."""
     if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get("GITHUB_EVENT_PATH"):
         from mlops_ci.adapters.github import GitHubForge  # noqa: PLC0415
         from mlops_ci.adapters.github_actions import ActionsConsole  # noqa: PLC0415
@@ -65,6 +65,14 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
         if token:
             actions.mask(token)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
+    if os.environ.get("GITLAB_CI") == "true" and os.environ.get("CI_PROJECT_ID"):
+        from mlops_ci.adapters.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
+
+        sections = SectionConsole()
+        token = os.environ.get("MLOPS_CI_GITLAB_TOKEN", "")
+        return GitLabForge(
+            token=token, comment=options.get("comment") or "always", console=sections
+        ), sections
     console = TerminalConsole()
     return TerminalForge(repository, target=options.get("target"), console=console), console
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from fakes.github import GitHub
+from fakes.gitlab import GitLab
 from fakes.runner import Runner
 from test_terminal import Repository
 
 from mlops_ci.adapters.github_actions import ActionsConsole
+from mlops_ci.adapters.gitlab import GitLabForge, SectionConsole
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.core.report import Report
@@ -31,6 +33,7 @@ class Stage:
     shown: Callable[[], str]
     comments: Callable[[], list[str]] | None
     break_down: Callable[[], None]
+    close: Callable[[], None] = lambda: None
 
 
 def on_github(github: GitHub, folder: Path) -> Stage:
@@ -58,13 +61,30 @@ def on_terminal(github: GitHub, folder: Path) -> Stage:
     )
 
 
-FORGES = [on_github, on_terminal]
+def on_gitlab(github: GitHub, folder: Path) -> Stage:
+    gitlab = GitLab()
+    gitlab.__enter__()
+    out = io.StringIO()
+    console = SectionConsole(out)
+    return Stage(
+        forge=GitLabForge(token="t", env=gitlab.environment(folder), console=console, sleep=lambda _: None),
+        console=console,
+        log=out,
+        shown=lambda: "".join(gitlab.bodies()),
+        comments=gitlab.bodies,
+        break_down=lambda: setattr(gitlab, "broken", True),
+        close=gitlab.__exit__,
+    )
+
+
+FORGES = [on_github, on_gitlab, on_terminal]
 
 
 @pytest.fixture(params=FORGES, ids=lambda make: make.__name__.removeprefix("on_"))
-def stage(request: pytest.FixtureRequest, github: GitHub, tmp_path: Path) -> Stage:
+def stage(request: pytest.FixtureRequest, github: GitHub, tmp_path: Path) -> Iterator[Stage]:
     made: Stage = request.param(github, tmp_path)
-    return made
+    yield made
+    made.close()
 
 
 def publish(stage: Stage, text: str, key: str = "check malware") -> str | None:

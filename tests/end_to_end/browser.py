@@ -109,4 +109,6 @@ def keep(page: Page, place: Path, *, most_height: int = 2600) -> None:
     width = page.viewport_size["width"] if page.viewport_size else 860
     shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": width, "height": tall})
     image = Image.open(io.BytesIO(shot)).convert("RGB")
+    if image.height > 2_000:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     image.quantize(96, dither=Image.Dither.NONE).save(place, optimize=True)

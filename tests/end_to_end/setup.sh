@@ -22,6 +22,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-noto-color-emoji)
+command -v rsync >/dev/null || missing+=(rsync)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 18 ? 0 : 1)' || {
@@ -48,10 +49,10 @@ if [ "$(cat "$built/stamp" 2>/dev/null)" != "$stamp" ]; then
   echo "$stamp" >"$built/stamp"
 fi
 
-# GitHub's look for reports, and what judges a page's accessibility.
+# GitHub's look for reports, what judges a page's accessibility, and GitLab's pipelines on this machine.
 look=$(cd "$here/../.." && pwd)/.cache/end_to_end/browser
 if [ ! -d "$look/node_modules/axe-core" ]; then
   mkdir -p "$look"
   npm install --silent --no-audit --no-fund --prefix "$look" \
-    github-markdown-css@5.9.0 mermaid@11.17.2 axe-core@4.14.1
+    github-markdown-css@5.9.0 mermaid@11.17.2 axe-core@4.14.1 gitlab-ci-local@4.62.0
 fi

@@ -1,0 +1,271 @@
+"""GitLab as a forge: a merge request's note, sections of the job's log, and outputs as a dotenv file."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from mlops_ci.adapters import sticky
+from mlops_ci.adapters.http import Client, RefusedError
+from mlops_ci.adapters.ports import Console, PullRequest
+from mlops_ci.adapters.terminal import TerminalConsole
+from mlops_ci.core.report import Approval, Report, Source
+from mlops_ci.errors import ServiceError
+
+NOTE_LIMIT = 65_536  # GitLab holds a million characters; what reads well on one forge reads well on both
+COMMAND = "/mlops-ci accept"
+DEVELOPER = 30  # the lowest access level that may push
+_FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
+OUTPUTS = "mlops-ci.env"
+
+
+class SectionConsole(TerminalConsole):
+    """Progress in a job's log, with groups as sections that GitLab folds."""
+
+    def __init__(self, stream: TextIO | None = None, *, now: Callable[[], float] = time.time) -> None:
+        super().__init__(stream if stream is not None else sys.stderr, env={"NO_COLOR": "1"})
+        self._now = now
+        self._sections = 0
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is said inside under a title."""
+        self._sections += 1
+        name = f"mlops_ci_{self._sections}"
+        plain = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", title)
+        self._stream.write(
+            f"\x1b[0Ksection_start:{int(self._now())}:{name}[collapsed=true]\r\x1b[0K{plain}\n"
+        )
+        self._stream.flush()
+        try:
+            yield
+        finally:
+            self._stream.write(f"\x1b[0Ksection_end:{int(self._now())}:{name}\r\x1b[0K\n")
+            self._stream.flush()
+
+
+class MergeRequestNotes:
+    """The board of one merge request."""
+
+    def __init__(self, client: Client, merge_request: str, address: str) -> None:
+        self._client = client
+        self._notes = f"{merge_request}/notes"
+        self._address = address
+        self._me: int | None = None
+
+    def mine(self) -> list[sticky.Note]:
+        """Return the notes that our token's identity wrote, over all pages."""
+        if self._me is None:
+            self._me = int(self._client.get("/user")["id"])
+        found = self._client.pages(self._notes, sort="asc", order_by="created_at")
+        return [self._note(item) for item in found if (item.get("author") or {}).get("id") == self._me]
+
+    def read(self, note: int) -> sticky.Note | None:
+        """Return a note, or None where it is gone."""
+        item = _unless_gone(lambda: self._client.get(f"{self._notes}/{note}"))
+        return self._note(item) if item else None
+
+    def create(self, body: str) -> sticky.Note:
+        """Write a note."""
+        return self._note(self._client.send("POST", self._notes, {"body": body}))
+
+    def update(self, note: int, body: str) -> bool:
+        """Replace a note; False where it is gone."""
+        return bool(_unless_gone(lambda: self._client.send("PUT", f"{self._notes}/{note}", {"body": body})))
+
+    def delete(self, note: int) -> None:
+        """Delete a note, if it is still there."""
+        _unless_gone(lambda: self._client.send("DELETE", f"{self._notes}/{note}"))
+
+    def _note(self, item: Mapping[str, Any]) -> sticky.Note:
+        number = int(item["id"])
+        return sticky.Note(id=number, body=item.get("body") or "", url=f"{self._address}#note_{number}")
+
+
+class GitLabForge:
+    """One job of a GitLab pipeline.
+
+    Parameters
+    ----------
+    token
+        A project access token with the scope `api`: a job's own token may not write notes.
+    comment
+        When to comment; see `mlops_ci.adapters.github.GitHubForge`.
+    env
+        The job's environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        comment: sticky.CommentMode = "always",
+        env: Mapping[str, str] = os.environ,
+        console: Console | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._env = env
+        self._token = token
+        self._mode = comment
+        self._console = console if console is not None else SectionConsole()
+        self._time = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._number = int(env["CI_MERGE_REQUEST_IID"]) if env.get("CI_MERGE_REQUEST_IID") else None
+        self._project = f"/projects/{env.get('CI_PROJECT_ID', '')}"
+        self._client = Client(
+            env.get("CI_API_V4_URL", "https://gitlab.com/api/v4"),
+            service="GitLab",
+            headers={"User-Agent": "mlops-ci"},
+            authorization=("PRIVATE-TOKEN", token) if token else None,
+            sleep=sleep,
+        )
+
+    def source(self) -> Source:
+        """Return the job, and the merge request as its variables describe it."""
+        env = self._env
+        # A merged results pipeline runs on a merge commit: the head is in a variable of its own.
+        head = env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA", "")
+        base = env.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA") or env.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+        return Source(
+            head=head,
+            base=base,
+            target=env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", ""),
+            pull_request=self._number,
+            run_id=int(env.get("CI_PIPELINE_ID") or 0),
+            run_attempt=int(env.get("CI_JOB_ID") or 0),
+            run_url=env.get("CI_JOB_URL", ""),
+            time=self._time,
+        )
+
+    def pull_request(self) -> PullRequest | None:
+        """Return the merge request as it is now; None outside one, and where no token may read it.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails.
+        """
+        if self._number is None or not self._token:
+            return None
+        now = self._client.get(self._merge_request())
+        return PullRequest(
+            number=self._number,
+            author=str((now.get("author") or {}).get("username", "")),
+            head=now["sha"],
+            base=(now.get("diff_refs") or {}).get("base_sha") or "",
+            target=now["target_branch"],
+            from_fork=now.get("source_project_id") != now.get("target_project_id"),
+        )
+
+    def approvals(self, change: PullRequest) -> list[Approval]:
+        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails: it is not known then whether someone approved.
+        """
+        valid = []
+        for item in self._client.pages(f"{self._merge_request()}/notes"):
+            words = (item.get("body") or "").strip().split("\n", 1)[0].strip()
+            if not words.startswith(f"{COMMAND} ") or item.get("system"):
+                continue
+            commit, _, reason = words.removeprefix(COMMAND).strip().partition(" ")
+            author = item.get("author") or {}
+            problem = self._problem(item, commit, reason.strip(), change)
+            if problem:
+                self._console.info(f"'{COMMAND}' by {author.get('username')} does not count: {problem}")
+                continue
+            url = f"{self._address()}#note_{item['id']}"
+            valid.append(
+                Approval(actor=author["username"], commit=commit.lower(), reason=reason.strip(), url=url)
+            )
+        still = not valid or self._client.get(self._merge_request())["sha"] == change.head
+        return valid if still else []
+
+    def _problem(self, item: Mapping[str, Any], commit: str, reason: str, change: PullRequest) -> str:
+        """Return why a command does not count, or nothing."""
+        author = item.get("author") or {}
+        if not _FULL_SHA.fullmatch(commit) or commit.lower() != change.head.lower():
+            return f"it must name the full head, '{COMMAND} {change.head} REASON'"
+        if not reason:
+            return "it gives no reason"
+        if author.get("username", "") == change.author:
+            return "the author of a change cannot accept it"
+        if item.get("updated_at") != item.get("created_at"):
+            return "it was edited; write a new comment"
+        member = _unless_gone(lambda: self._client.get(f"{self._project}/members/all/{author.get('id')}"))
+        if not member or member.get("state") != "active" or int(member.get("access_level") or 0) < DEVELOPER:
+            return "it takes the role Developer or more in the project"
+        return ""
+
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the merge request that a check is running, above its last report; return the address."""
+        stamp = sticky.Stamp.of(self.source(), key)
+        return self._deliver(stamp, sticky.running(text, stamp, NOTE_LIMIT, create=self._mode == "always"))
+
+    def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
+        """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
+        with self._console.group(f"Report: {report.model or report.command}"):
+            self._console.info(rendered.get("text") or report.headline)
+        (self._console.error if report.exit_code else self._console.info)(report.headline)
+        stamp = sticky.Stamp.of(report.source, key)
+        body = sticky.choose(report, rendered, NOTE_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, report)
+        return self._deliver(stamp, lambda present: body if create or present else None)
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""
+        lines = [
+            f"MLOPS_CI_{name.upper().replace('-', '_')}={' '.join(value.split())}"
+            for name, value in values.items()
+        ]
+        folder = Path(self._env.get("CI_PROJECT_DIR") or ".")
+        place = (folder if folder.is_dir() else Path()) / OUTPUTS
+        try:
+            place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._console.warn(f"{place}: outputs for later jobs could not be written: {error}")
+
+    def _deliver(self, stamp: sticky.Stamp, compose: sticky.Compose) -> str | None:
+        if self._number is None or self._mode == "off":
+            return None
+        if not self._token:
+            self._console.warn(
+                "no comment: set MLOPS_CI_GITLAB_TOKEN to a project access token with the scope api"
+            )
+            return None
+        board = MergeRequestNotes(self._client, self._merge_request(), self._address())
+        try:
+            note = sticky.upsert(board, stamp, compose)
+        except RefusedError as error:
+            needed = "the token needs the scope api, and the role Reporter in the project"
+            self._console.warn(f"the comment was refused: {error}; {needed}")
+            return None
+        except ServiceError as error:
+            self._console.warn(f"the comment could not be written: {error}")
+            return None
+        return note.url if note else None
+
+    def _merge_request(self) -> str:
+        return f"{self._project}/merge_requests/{self._number}"
+
+    def _address(self) -> str:
+        return f"{self._env.get('CI_PROJECT_URL', '')}/-/merge_requests/{self._number}"
+
+
+def _unless_gone(call: Callable[[], Any]) -> Any:
+    """Return the answer, or None where the thing does not exist (any more)."""
+    try:
+        return call()
+    except RefusedError as error:
+        if error.status == 404:
+            return None
+        raise
