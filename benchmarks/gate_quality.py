@@ -20,9 +20,9 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from benchmarks.gate_worlds import UP, World
-from mlops_ci.core import exact
-from mlops_ci.core.estimate import Rules, UndefinedError
-from mlops_ci.core.proportions import tango_statistic
+from mlops_ci.core.gate import exact
+from mlops_ci.core.gate.estimate import Rules, UndefinedError
+from mlops_ci.core.gate.proportions import tango_statistic
 
 Z = float(ndtri(0.95))
 SIZES = (50, 100, 300, 1000, 10_000)

@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlops_ci.core.compare import compare
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.gate.compare import compare
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from sklearn import metrics as sk
 
-from mlops_ci.core.bootstrap import CHUNK_BYTES, RESAMPLES
-from mlops_ci.core.compare import compare
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.gate.bootstrap import CHUNK_BYTES, RESAMPLES
+from mlops_ci.core.gate.compare import compare
 from mlops_ci.core.policy import MetricPolicy, Policy
 
 METRICS = ("accuracy", "f1", "log_loss", "roc_auc", "average_precision")

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 from scipy.stats import norm
 
-from mlops_ci.core import bootstrap, influence, ranking
-from mlops_ci.core.batched import batched_labels
-from mlops_ci.core.design import Design
-from mlops_ci.core.measures import Labels, Loss, Ranking, Regression
-from mlops_ci.core.shares import Share
+from mlops_ci.core.gate import bootstrap, influence, ranking
+from mlops_ci.core.gate.batched import batched_labels
+from mlops_ci.core.gate.design import Design
+from mlops_ci.core.gate.measures import Labels, Loss, Ranking, Regression
+from mlops_ci.core.gate.shares import Share
 
 UP = {"accuracy", "f1", "matthews_corrcoef", "roc_auc", "average_precision"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from mlops_ci.core.power import rows_for_disagreement
-from mlops_ci.core.proportions import tango_interval, tango_statistic
+from mlops_ci.core.gate.power import rows_for_disagreement
+from mlops_ci.core.gate.proportions import tango_interval, tango_statistic
 
 # Colours that read on white and on black alike.
 GOOD, BAD, OPEN, INK = "#2da44e", "#d1242f", "#bf8700", "#7d8590"

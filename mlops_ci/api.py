@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_ci.adapters.ports import Columns
-from mlops_ci.core.compare import Results
-from mlops_ci.core.compare import compare as compare_results
 from mlops_ci.core.evidence import Evaluation, InvalidEvaluationError, evaluation
+from mlops_ci.core.gate.compare import Results
+from mlops_ci.core.gate.compare import compare as compare_results
 from mlops_ci.core.policy import Policy as CorePolicy
 from mlops_ci.core.verdict import Verdict
 from mlops_ci.errors import PredictionsError, UsageError
@@ -63,7 +63,7 @@ def compare(
         Names of columns: ``id``, ``target``, ``prediction``, ``score`` (a name, or one a class),
         ``group``, ``weight``; by default those of mlops-ci.yaml. And what surrounds the comparison:
         ``same_model``, ``uses``, ``promotions``, ``reference``, ``functions`` (see
-        `mlops_ci.core.compare.Context`).
+        `mlops_ci.core.gate.compare.Context`).
 
     Returns
     -------

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mlops_ci.core.curves import curves
-from mlops_ci.core.decision import decide
 from mlops_ci.core.drift.result import DriftColumn, DriftReport, Histogram
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.gate.decision import decide
+from mlops_ci.core.gate.messages import sentence
 from mlops_ci.core.lineage import DataFile, Lineage, Stage
-from mlops_ci.core.messages import sentence
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict

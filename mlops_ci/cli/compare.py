@@ -15,7 +15,7 @@ from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import output_options
 from mlops_ci.commands.compare import compare as run_compare
 from mlops_ci.commands.plan import plan as run_plan
-from mlops_ci.core.plan import Question
+from mlops_ci.core.gate.plan import Question
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import UsageError
 

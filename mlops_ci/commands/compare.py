@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops_ci.adapters.ports import Columns, Evaluations
-from mlops_ci.core.compare import compare as compare_models
 from mlops_ci.core.evidence import holdout_digest
+from mlops_ci.core.gate.compare import compare as compare_models
 from mlops_ci.core.policy import Policy
 from mlops_ci.core.report import Notice, Report
 from mlops_ci.core.wording import headline, next_step, summary

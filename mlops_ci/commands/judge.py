@@ -12,9 +12,9 @@ from mlops_ci.commands.matching import Matched, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
-from mlops_ci.core.compare import Results, compare
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
+from mlops_ci.core.gate.compare import Results, compare
 from mlops_ci.core.report import Notice
 from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.settings import Settings, policy_of

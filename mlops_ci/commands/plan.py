@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlops_ci.core.plan import Question, as_details, problems_of
-from mlops_ci.core.plan import plan as plan_rows
+from mlops_ci.core.gate.plan import Question, as_details, problems_of
+from mlops_ci.core.gate.plan import plan as plan_rows
 from mlops_ci.core.report import Notice, Report
 from mlops_ci.errors import UsageError
 

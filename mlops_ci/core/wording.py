@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mlops_ci.core.messages import number, place
+from mlops_ci.core.gate.messages import number, place
 from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 

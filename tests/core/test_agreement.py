@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from mlops_ci.core import influence, ranking
-from mlops_ci.core.builders import measure_of, pair_of
-from mlops_ci.core.estimate import Rules
 from mlops_ci.core.evidence import evaluation
-from mlops_ci.core.metrics import greater_is_better
+from mlops_ci.core.gate import influence, ranking
+from mlops_ci.core.gate.builders import measure_of, pair_of
+from mlops_ci.core.gate.estimate import Rules
+from mlops_ci.core.gate.metrics import greater_is_better
 from mlops_ci.core.names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mlops_ci.core.compare import compare, compare_scalars
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.gate.compare import compare, compare_scalars
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome, Result
 

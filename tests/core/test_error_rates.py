@@ -10,8 +10,8 @@ from scipy.special import ndtri
 
 from benchmarks.gate_quality import PARTS, proven_worse, reuse, shares
 from benchmarks.gate_worlds import World
-from mlops_ci.core.estimate import Rules, UndefinedError
-from mlops_ci.core.proportions import tango_statistic
+from mlops_ci.core.gate.estimate import Rules, UndefinedError
+from mlops_ci.core.gate.proportions import tango_statistic
 
 Z = float(ndtri(0.95))
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlops_ci.core.compare import Results, compare
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.gate.compare import Results, compare
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
 from mlops_ci.core.verdict import Outcome, Result
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops_ci.core.compare import compare
 from mlops_ci.core.evidence import Evaluation, evaluation
+from mlops_ci.core.gate.compare import compare
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome, Result
 

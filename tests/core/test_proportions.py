@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from mlops_ci.core import proportions
+from mlops_ci.core.gate import proportions
 
 Z95 = float(ndtri(0.975))
 

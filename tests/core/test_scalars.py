@@ -5,8 +5,8 @@ from scipy.special import ndtri
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from mlops_ci.core import proportions, scalars
-from mlops_ci.core.estimate import Rules
+from mlops_ci.core.gate import proportions, scalars
+from mlops_ci.core.gate.estimate import Rules
 
 RULES = Rules(greater_is_better=True, margin=0.02)
 CASES = 200

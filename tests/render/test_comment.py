@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sample_reports import GOOD, MODEL, SLICES, SOURCE, STATES, finding, report
 
-from mlops_ci.core.decision import decide
+from mlops_ci.core.gate.decision import decide
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.render import render
 

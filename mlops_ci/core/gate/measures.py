@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core import bootstrap
-from mlops_ci.core.batched import Batched
-from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import Linear, Tail, level_of, linear_estimate
+from mlops_ci.core.gate import bootstrap
+from mlops_ci.core.gate.batched import Batched
+from mlops_ci.core.gate.design import Design
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
+from mlops_ci.core.gate.linear import Linear, Tail, level_of, linear_estimate
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]

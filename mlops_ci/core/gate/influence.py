@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core.estimate import UndefinedError
+from mlops_ci.core.gate.estimate import UndefinedError
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]

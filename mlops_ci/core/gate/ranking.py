@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core.estimate import UndefinedError
+from mlops_ci.core.gate.estimate import UndefinedError
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core import bootstrap, influence, ranking
-from mlops_ci.core.batched import batched_labels
-from mlops_ci.core.design import Design, design_of
-from mlops_ci.core.estimate import Measure
 from mlops_ci.core.evidence import Array, Evaluation, canonical
-from mlops_ci.core.measures import Labels, Loss, Ranking, Regression
-from mlops_ci.core.metrics import KIND, UnknownMetricError
-from mlops_ci.core.more_measures import Calibration, Custom, ManyRankings, Quantile
+from mlops_ci.core.gate import bootstrap, influence, ranking
+from mlops_ci.core.gate.batched import batched_labels
+from mlops_ci.core.gate.design import Design, design_of
+from mlops_ci.core.gate.estimate import Measure
+from mlops_ci.core.gate.measures import Labels, Loss, Ranking, Regression
+from mlops_ci.core.gate.metrics import KIND, UnknownMetricError
+from mlops_ci.core.gate.more_measures import Calibration, Custom, ManyRankings, Quantile
+from mlops_ci.core.gate.shares import Share
 from mlops_ci.core.policy import MetricPolicy
-from mlops_ci.core.shares import Share
 
 Floats = NDArray[np.floating[Any]]
 #: Largest log loss of one row, in nats: a score below 0.00005 counts as 0.00005.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mlops_ci.core.estimate import Estimate, Rules
-from mlops_ci.core.proportions import newcombe, normal_cdf
+from mlops_ci.core.gate.estimate import Estimate, Rules
+from mlops_ci.core.gate.proportions import newcombe, normal_cdf
 
 Floats = NDArray[np.floating[Any]]
 Values = float | Sequence[float]

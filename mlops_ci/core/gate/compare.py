@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from mlops_ci.core.align import mismatch, not_finite, same_predictions
-from mlops_ci.core.decision import correct_family, decide
-from mlops_ci.core.draft import Draft, draft_of, missing, tell
-from mlops_ci.core.estimate import UndefinedError
 from mlops_ci.core.evidence import Evaluation
-from mlops_ci.core.judge import judge_pair, rules_of
-from mlops_ci.core.metrics import UnknownMetricError
+from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
+from mlops_ci.core.gate.decision import correct_family, decide
+from mlops_ci.core.gate.draft import Draft, draft_of, missing, tell
+from mlops_ci.core.gate.estimate import UndefinedError
+from mlops_ci.core.gate.judge import judge_pair, rules_of
+from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.gate.reuse import allowance
+from mlops_ci.core.gate.scalars import POINT_ONLY, MissingValueError, Scalars, beyond, point, scalar_estimate
 from mlops_ci.core.policy import MetricPolicy, Policy
-from mlops_ci.core.reuse import allowance
-from mlops_ci.core.scalars import POINT_ONLY, MissingValueError, Scalars, beyond, point, scalar_estimate
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
 Functions = Mapping[str, Callable[..., Any]]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mlops_ci.core.estimate import Estimate, Level, Rules
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules
 
 Floats = NDArray[np.floating[Any]]
 Tail = Literal["mean", "smooth", "rank"]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
-from mlops_ci.core import exact
-from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import LEAST_GROUPS, by_group, few_groups
-from mlops_ci.core.proportions import (
+from mlops_ci.core.gate import exact
+from mlops_ci.core.gate.design import Design
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
+from mlops_ci.core.gate.linear import LEAST_GROUPS, by_group, few_groups
+from mlops_ci.core.gate.proportions import (
     clopper_pearson,
     mcnemar_pvalue,
     normal_cdf,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln
 
-from mlops_ci.core.proportions import Floats, null_shares, tango_statistic
+from mlops_ci.core.gate.proportions import Floats, null_shares, tango_statistic
 
 #: Expected discordant rows above which the normal tail is as good.
 MANY_DISCORDANT = 2000.0

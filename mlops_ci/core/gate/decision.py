@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlops_ci.core.estimate import Estimate
+from mlops_ci.core.gate.estimate import Estimate
 from mlops_ci.core.policy import Policy
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_ci.core import bootstrap, influence
-from mlops_ci.core.design import Design
-from mlops_ci.core.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.linear import Linear, level_of, linear_estimate
-from mlops_ci.core.measures import (
+from mlops_ci.core.gate import bootstrap, influence
+from mlops_ci.core.gate.design import Design
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
+from mlops_ci.core.gate.linear import Linear, level_of, linear_estimate
+from mlops_ci.core.gate.measures import (
     LEAST_OF_A_CLASS,
     Valued,
     level_of_linear,
@@ -26,7 +26,7 @@ from mlops_ci.core.measures import (
     need,
     silent_slack,
 )
-from mlops_ci.core.ranking import expected_calibration_error
+from mlops_ci.core.gate.ranking import expected_calibration_error
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]

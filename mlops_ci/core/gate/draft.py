@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from mlops_ci.core.decision import outcome_of
-from mlops_ci.core.estimate import Estimate, Level, Rules
-from mlops_ci.core.messages import sentence
+from mlops_ci.core.gate.decision import outcome_of
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules
+from mlops_ci.core.gate.messages import sentence
+from mlops_ci.core.gate.power import minimum_detectable_loss, rows_needed
 from mlops_ci.core.policy import MetricPolicy
-from mlops_ci.core.power import minimum_detectable_loss, rows_needed
 from mlops_ci.core.verdict import Finding, Outcome
 
 #: More rows than this are no advice.
