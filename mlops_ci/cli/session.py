@@ -161,7 +161,9 @@ def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     if "://" not in url and ":" not in url.split("/")[0]:
         url = str((root / url).resolve())
     folder = scratch / "ledger.git"
-    token = session.options.get("github_token")
+    # The forge's token is for the forge alone: an address elsewhere has its own login, or none.
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    token = session.options.get("github_token") if url.startswith(f"{server}/") else None
     return GitLedger(url, folder, branch=settings.promotion.ledger_branch, token=token)
 
 
