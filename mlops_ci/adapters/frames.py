@@ -1,9 +1,9 @@
-"""Reading tables: CSV, Parquet, Feather and JSON lines, whole or as a stream of record batches."""
+"""Reading tables: CSV, Parquet, Feather and JSON lines, to arrays."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,6 @@ class TableReader:
         path = Path(path)
         kind = check_file(path, PredictionsError)
         return _names(path, kind)
-
-    def batches(self, path: Path) -> Iterator[Any]:
-        """Return the Arrow record batches of a table, one at a time."""
-        raise NotImplementedError
 
 
 def check_file(path: Path, error: type[MlopsCiError]) -> str:

@@ -125,10 +125,10 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
     )
 
 
-def _profile(data: str, min_count: int) -> str:
+def _profile(data: str, min_count: int, kinds: Mapping[str, str]) -> str:
     from mlops_ci.api_drift import profile  # noqa: PLC0415
 
-    return profile(data).stored(min_count).to_json(min_count)
+    return profile(data, kinds=kinds).stored(min_count).to_json(min_count)
 
 
 def _drift(reference: str, current: str, **options: Any) -> DriftReport:

@@ -88,6 +88,8 @@ def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
     Data that cannot be read here are no reason to judge nothing: why is returned, for the report.
     """
     found: dict[str, Path] = {}
+    columns = settings.drift.columns.items()
+    kinds = {name: one["kind"] for name, one in columns if isinstance(one, Mapping) and one.get("kind")}
     for side in ("reference", "current"):
         data = getattr(settings.drift, side)
         if data is None:
@@ -95,7 +97,7 @@ def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
         place = data if "://" in data or "@" in data else str(tools.root / data)
         try:
             with tools.console.group(f"Profile of drift.{side}: {data}"):
-                text = tools.profile(place, settings.privacy.min_count)
+                text = tools.profile(place, settings.privacy.min_count, kinds)
         except (EvidenceError, ServiceError) as problem:
             return found, f"Drift was not looked at: {problem.problem}"
         found[side] = tools.scratch / f"{side}.json"

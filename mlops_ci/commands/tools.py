@@ -51,7 +51,8 @@ class Tools:
     registry, pipeline
         Made when first asked for: importing MLflow costs a second that not every path needs.
     profile
-        Returns the stored form of the profile of a data set, without values rarer than a count.
+        Returns the stored form of the profile of a data set, without values rarer than a count, and with
+        the kinds of columns that the settings name.
     drift
         Compares two data sets or stored profiles, as `mlops_ci.drift`.
     functions
@@ -73,7 +74,7 @@ class Tools:
     evaluations: Evaluations
     registry: Callable[[], Registry]
     pipeline: Callable[[], Pipeline]
-    profile: Callable[[str, int], str] = _absent
+    profile: Callable[[str, int, Mapping[str, str]], str] = _absent
     drift: Callable[..., DriftReport] = _absent
     shell: Shell | None = None
     ledger: Callable[[], Ledger] = _absent
