@@ -20,7 +20,8 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Session, Unit, open_session, tools_for, units
+from mlops_ci.cli.session import Session, Unit, open_session, units
+from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.check import could_not_tell
 from mlops_ci.commands.lineage import lineage as run_lineage
 from mlops_ci.commands.promote import Word

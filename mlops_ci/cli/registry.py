@@ -16,7 +16,8 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Unit, open_session, tools_for, units
+from mlops_ci.cli.session import Unit, open_session, units
+from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.adopt import Known, adopt_pipeline, adopt_version
 from mlops_ci.commands.reproduce import reproduce
 from mlops_ci.errors import UsageError

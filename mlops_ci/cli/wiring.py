@@ -1,0 +1,172 @@
+"""Which adapter serves which port: the tools of one model, made when they are first asked for."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlops_ci.adapters import process
+from mlops_ci.adapters.environment import stage_environment
+from mlops_ci.adapters.evaluations import EvaluationFiles
+from mlops_ci.adapters.files import LocalFiles
+from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.functions import load_functions
+from mlops_ci.adapters.judgements import read_judgement
+from mlops_ci.adapters.ports import Ledger, Pipeline, Registry
+from mlops_ci.cli.session import Session, Unit
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core.drift.result import DriftReport
+from mlops_ci.errors import HoldoutError, ServiceError
+from mlops_ci.settings import Settings
+
+
+def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -> Tools:
+    """Return the tools of one model; where no code of the change may run, there is no shell."""
+    frames = TableReader()
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Tools(
+        root=unit.root,
+        scratch=scratch,
+        repository=session.repository,
+        forge=session.forge,
+        console=session.console,
+        frames=frames,
+        files=LocalFiles(),
+        evaluations=EvaluationFiles(frames),
+        registry=lambda: registry_of(session, unit.settings),
+        pipeline=lambda: _pipeline(session, unit),
+        shell=_shell(session, unit) if runs_code else None,
+        profile=_profile,
+        drift=_drift,
+        ledger=lambda: ledger_of(session, unit.settings, scratch),
+        read_judgement=read_judgement,
+        operate=_operator(session, unit),
+        actor=actor_of(session),
+        functions=partial(load_functions, outside=session.repository.root),
+    )
+
+
+def _profile(data: str, min_count: int, kinds: Mapping[str, str]) -> str:
+    from mlops_ci.api_drift import profile  # noqa: PLC0415
+
+    return profile(data, kinds=kinds).stored(min_count).to_json(min_count)
+
+
+def _drift(reference: str, current: str, **options: Any) -> DriftReport:
+    from mlops_ci.api_drift import drift  # noqa: PLC0415
+
+    return drift(reference, current, **options)
+
+
+def actor_of(session: Session) -> str:
+    """Return who acts: as told, else the user of this machine."""
+    named: str | None = session.options.get("actor")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
+    """Return the ledger: flag > settings > the forge's repository > the remote `origin` > this repository."""
+    from mlops_ci.adapters.ledger import GitLedger  # noqa: PLC0415
+
+    root = session.repository.root
+    url = session.options.get("ledger") or settings.promotion.ledger
+    if url is None and session.on_forge and os.environ.get("GITHUB_REPOSITORY"):
+        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        url = f"{server}/{os.environ['GITHUB_REPOSITORY']}"
+    url = url or session.repository.remote_url() or str(root)
+    if "://" not in url and ":" not in url.split("/")[0]:
+        url = str((root / url).resolve())
+    folder = scratch / "ledger.git"
+    # The forge's token is for the forge alone: an address elsewhere has its own login, or none.
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    token = session.options.get("github_token") if url.startswith(f"{server}/") else None
+    return GitLedger(url, folder, branch=settings.promotion.ledger_branch, token=token)
+
+
+def _operator(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]], str]:
+    """Return what runs the policy's own commands (deploy, probe): they need our credentials."""
+
+    def run(command: str, variables: Mapping[str, str]) -> str:
+        try:
+            done = process.run(
+                ["/bin/sh", "-c", command],
+                cwd=unit.root,
+                environment={**os.environ, **variables},
+                timeout=unit.settings.pipeline.timeout,
+                on_line=session.console.untrusted,
+                keep_stdout=True,
+            )
+        except process.TimedOutError as error:
+            raise ServiceError("deployment", f"`{command}`: {error}") from None
+        if done.returncode:
+            last = " ".join(done.tail[-3:])
+            raise ServiceError("deployment", f"`{command}` ended with {done.returncode}: {last}".rstrip(": "))
+        return done.stdout.decode(errors="replace")
+
+    return run
+
+
+def registry_of(session: Session, settings: Settings) -> Registry:
+    """Return the registry: flag > action input > MLflow's variables > settings > the embedded default."""
+    from mlops_ci.adapters.mlflow import MlflowRegistry  # noqa: PLC0415
+
+    registry = settings.registry
+    return MlflowRegistry(
+        session.options.get("tracking_uri") or registry.tracking_uri,
+        session.options.get("registry_uri") or registry.registry_uri,
+        root=session.repository.root,
+        experiment=registry.experiment,
+    )
+
+
+def _pipeline(session: Session, unit: Unit) -> Pipeline:
+    from mlops_ci.adapters.dvc import DvcPipeline  # noqa: PLC0415
+
+    settings = unit.settings.pipeline
+    project = (unit.root / settings.directory).resolve()
+    folder = project.relative_to(session.repository.root.resolve()).as_posix()
+    config = None
+    if session.on_forge and session.source.base:
+        # Where the target branch has none, none is trusted: the change's own could name anything.
+        place = f"{folder}/.dvc/config".removeprefix("./")
+        config = session.repository.read(session.source.base, place) or b""
+    return DvcPipeline(
+        repository=session.repository,
+        console=session.console,
+        folder=folder,
+        passed=settings.environment,
+        python=session.options.get("pipeline_python"),
+        timeout=settings.timeout,
+        trusted_config=config,
+    )
+
+
+def _shell(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]], None]:
+    settings = unit.settings.pipeline
+    environment = stage_environment(os.environ, settings.environment, session.options.get("pipeline_python"))
+
+    def run(command: str, variables: Mapping[str, str]) -> None:
+        try:
+            done = process.run(
+                ["/bin/sh", "-c", command],
+                cwd=unit.root,
+                environment=environment | dict(variables),
+                timeout=settings.timeout,
+                on_line=session.console.untrusted,
+            )
+        except process.TimedOutError as error:
+            raise HoldoutError(f"`{command}`: {error}") from None
+        if done.returncode:
+            last = " ".join(done.tail[-3:])
+            raise HoldoutError(f"`{command}` ended with {done.returncode}: {last}", remedy="run it by hand")
+
+    return run
