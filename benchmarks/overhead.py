@@ -1,6 +1,7 @@
 """What `mlops-ci check` adds to a bare `dvc repro --pull --allow-missing` when nothing changed.
 
-    .venv/bin/python -m benchmarks.overhead [--rounds 5]
+    UV_PROJECT_ENVIRONMENT=.cache/action uv sync --locked --no-editable --extra dvc    # as the action installs
+    .venv/bin/python -m benchmarks.overhead --python .cache/action/bin/python
 
 Both commands run by turns in one repository whose data, outputs and cache are here, against one MLflow
 server on this machine. CPU counts the command and all its children, as the operating system does.
@@ -41,7 +42,7 @@ def clock(owner, name, part):
     setattr(owner, name, timed)
 import mlops_ci.cli.gate
 import mlops_ci.cli.main
-import mlops_ci.commands.check
+import mlops_ci.commands.judge
 spent["imports of ours"] = cpu() - started
 import mlops_ci.adapters.dvc as dvc
 before = cpu()
@@ -50,10 +51,10 @@ for module in ("mlflow", "mlflow.tracking"):
     __import__(module)
 spent["import of MLflow"] = cpu() - before
 clock(dvc.DvcPipeline, "reproduce", "DVC")
-for name in ("champion", "record", "holdout_uses", "download", "history"):
+for name in ("champion", "record", "holdout_uses", "download", "history", "keep"):
     if hasattr(mlflow.MlflowRegistry, name):
         clock(mlflow.MlflowRegistry, name, "MLflow")
-clock(mlops_ci.commands.check, "compare", "statistics")
+clock(mlops_ci.commands.judge, "compare", "statistics")
 clock(mlops_ci.cli.delivery, "render", "report")
 before = cpu()
 try:
@@ -99,6 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--python", default=sys.executable, help="of an environment as the action makes it")
     arguments = parser.parse_args()
     from dvc_repo import make_dvc_repo
     from guarded_repo import SETTINGS
@@ -120,8 +122,8 @@ def main() -> None:
                 "MLFLOW_TRACKING_URI": server.uri,
                 "DVC_NO_ANALYTICS": "1",
             }
-            ours = [sys.executable, "-I", "-m", "mlops_ci", "check"]
-            bare = [sys.executable, "-I", "-m", "dvc", "repro", "--pull", "--allow-missing", "evaluate"]
+            ours = [arguments.python, "-I", "-m", "mlops_ci", "check"]
+            bare = [arguments.python, "-I", "-m", "dvc", "repro", "--pull", "--allow-missing", "evaluate"]
             cpu_of([*ours[:-1], "adopt", "--from-pipeline"], repo.root, environment)
             repo.git("switch", "-qc", "docs")
             repo.write("README.md", "Nothing that the model depends on.\n")
@@ -132,7 +134,7 @@ def main() -> None:
                     figure = cpu_of(command, repo.root, environment)
                     if index:  # the first round warms the caches
                         rounds[key].append(figure)
-            command = [sys.executable, "-c", BREAKDOWN, "check"]
+            command = [arguments.python, "-I", "-c", BREAKDOWN, "check"]
             done = subprocess.run(
                 command, cwd=repo.root, env=environment, capture_output=True, text=True, check=False
             )

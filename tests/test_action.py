@@ -90,3 +90,9 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert done.stdout.splitlines()[-1] == "imported: []"
     assert all(verb in done.stdout for verb in VERBS)
+
+
+def test_a_check_imports_nothing_that_only_other_verbs_need() -> None:
+    script = "import sys, mlops_ci.cli.gate; print(sorted({'pandas', 'sklearn', 'scipy.stats', 'mlflow', 'dvc', 'requests', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

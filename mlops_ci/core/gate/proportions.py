@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtr, ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, betaincinv, ndtr, ndtri
 
 Floats = NDArray[np.floating[Any]]
 
@@ -94,7 +93,7 @@ def mcnemar_pvalue(gained: int, lost: int) -> float:
     McNemar (1947), Psychometrika 12, 153-157; the exact form is the sign test of the discordant rows.
     """
     discordant = gained + lost
-    return 1.0 if discordant == 0 else min(1.0, 2 * float(binom.cdf(min(gained, lost), discordant, 0.5)))
+    return 1.0 if discordant == 0 else min(1.0, 2 * float(bdtr(min(gained, lost), discordant, 0.5)))
 
 
 def clopper_pearson(successes: float, n: float, alpha: float) -> tuple[float, float]:
