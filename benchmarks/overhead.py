@@ -1,6 +1,6 @@
 """What `mlops-ci check` adds to a bare `dvc repro --pull --allow-missing` when nothing changed.
 
-    UV_PROJECT_ENVIRONMENT=.cache/action uv sync --locked --no-editable --extra dvc    # as the action installs
+    UV_PROJECT_ENVIRONMENT=.cache/action uv sync --locked --no-editable --extra dvc   # as the action does
     .venv/bin/python -m benchmarks.overhead --python .cache/action/bin/python
 
 Both commands run by turns in one repository whose data, outputs and cache are here, against one MLflow
