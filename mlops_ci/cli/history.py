@@ -43,7 +43,7 @@ from mlops_ci.errors import MlopsCiError, UsageError
 @output_options
 @dry_run_option
 def promote(**options: Any) -> int:
-    r"""Make the candidate of the merged commit the champion.
+    """Make the candidate of the merged commit the champion.
 
     Finds what the check recorded, whatever the merge did to the commit; proves that the bytes are those that
     were judged; decides again by the policy and the champion of now; never trains.
@@ -72,7 +72,7 @@ def promote(**options: Any) -> int:
 @output_options
 @dry_run_option
 def rollback(**options: Any) -> int:
-    r"""Go back to an earlier champion, in seconds.
+    """Go back to an earlier champion, in seconds.
 
     \b
     To the one before:      mlops-ci rollback --reason "false alarms doubled"
@@ -102,7 +102,7 @@ def rollback(**options: Any) -> int:
 @output_options
 @dry_run_option
 def reconcile(**options: Any) -> int:
-    r"""Find what is not as the ledger says, and finish what was cut short.
+    """Find what is not as the ledger says, and finish what was cut short.
 
     \b
     On a schedule:                      mlops-ci reconcile
@@ -133,7 +133,7 @@ def reconcile(**options: Any) -> int:
 )
 @output_options
 def lineage(query: str | None, **options: Any) -> int:
-    r"""Tell where a version comes from and what became of it; or a commit, or a checksum.
+    """Tell where a version comes from and what became of it; or a commit, or a checksum.
 
     \b
     Of a version:            mlops-ci lineage 7
