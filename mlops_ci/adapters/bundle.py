@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
+from mlops_ci.adapters.files import file_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
 from mlops_ci.core.lineage import canonical_json
@@ -41,7 +41,7 @@ def write_bundle(evidence: Evidence, into: Path) -> Path:
             shutil.copytree(place, target)
         else:
             shutil.copyfile(place, target)
-    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in _regular_files(folder)}
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in _regular_files(folder)}
     manifest = replace(evidence.manifest, files=files)
     partial = folder / f"{MANIFEST}.partial"
     partial.write_bytes(canonical_json(plain(manifest)))
@@ -71,7 +71,7 @@ def read_bundle(folder: Path, model: str) -> Evidence:
         odd = sorted(set(found) ^ set(manifest.files))
         _refuse(place, f"its files are not those of the manifest ('{odd[0]:.80}' and {len(odd) - 1} more)")
     for name, path in found.items():
-        if _sha256(path) != manifest.files[name]:
+        if file_digest(path) != manifest.files[name]:
             _refuse(place, f"the digest of '{name:.80}' does not match")
     named = (
         manifest.predictions,
@@ -134,8 +134,3 @@ def _regular_files(folder: Path) -> Iterator[Path]:
             if count > MAX_FILES:
                 _refuse(folder, f"it has more than {MAX_FILES} files")
             yield path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

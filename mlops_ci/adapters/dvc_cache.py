@@ -74,12 +74,12 @@ class Cache:
         """Return whether what stands in the work tree has the bytes that dvc.lock names."""
         path = self.root / tracked.path
         if not tracked.checksum.endswith(".dir"):
-            return path.is_file() and _md5(path) == tracked.checksum
+            return path.is_file() and md5_of(path) == tracked.checksum
         if not path.is_dir() or not self._object(tracked, tracked.checksum).is_file():
             return False
         expected = {relative.as_posix(): md5 for relative, md5 in self._listing(tracked)}
         present = {one.relative_to(path).as_posix() for one in path.rglob("*") if not one.is_dir()}
-        return present == set(expected) and all(_md5(path / one) == md5 for one, md5 in expected.items())
+        return present == set(expected) and all(md5_of(path / one) == md5 for one, md5 in expected.items())
 
     def _listing(self, tracked: Tracked) -> Iterator[tuple[PurePosixPath, str]]:
         listed = json.loads(self._object(tracked, tracked.checksum).read_bytes())
@@ -104,7 +104,7 @@ class Cache:
         temporary = Path(name)
         try:
             shutil.copyfile(source, temporary)
-            if tracked.entry.get("hash") == "md5" and _md5(temporary) != md5.removesuffix(".dir"):
+            if tracked.entry.get("hash") == "md5" and md5_of(temporary) != md5.removesuffix(".dir"):
                 raise PipelineError(
                     f"the DVC cache holds other bytes for {tracked.path} than its checksum says",
                     remedy=f"Remove {source} and try again.",
@@ -121,7 +121,8 @@ def total_size(tracked: Sequence[Tracked]) -> int:
     return sum(one.size or 0 for one in tracked)
 
 
-def _md5(path: Path) -> str:
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file's bytes: DVC's name for it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

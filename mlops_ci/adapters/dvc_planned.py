@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlops_ci.adapters.dvc_cache import md5_of
 from mlops_ci.adapters.dvc_project import LockedStage, Project, plain
 from mlops_ci.adapters.dvc_stale import stale_stages
 from mlops_ci.adapters.dvc_yaml import load_values
@@ -110,12 +111,6 @@ def _checksum(path: Path) -> str:
     if not path.is_dir():
         return ""
     return directory_md5(path)
-
-
-def md5_of(path: Path) -> str:
-    """Return the MD5 of a file's bytes: DVC's name for it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def directory_md5(path: Path) -> str:

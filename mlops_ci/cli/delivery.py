@@ -40,8 +40,10 @@ def deliver(session: Session, reports: Sequence[Report]) -> int:
     url = ""
     overrides = templates_of(session)
     shown = bool(options.get("form") or options.get("output"))
+    # A terminal prints one form; `show` below renders what was asked for by name.
+    wanted = FORMS if session.on_forge or options.get("report_dir") else () if shown else ("text",)
     for report in reports:
-        rendered = {form: render(report, form, overrides) for form in FORMS}
+        rendered = {form: render(report, form, overrides) for form in wanted}
         if options.get("report_dir"):
             files |= _write_files(Path(options["report_dir"]), report, rendered)
         if session.on_forge or not shown:

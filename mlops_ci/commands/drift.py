@@ -98,14 +98,9 @@ def with_drift(
         where nothing is configured.
     """
     if found is None or not found.drifted or on_drift == "ignore":
-        kept = hold_for(verdict) if unread and on_drift in ("approve", "block") else verdict
+        kept = verdict.on_hold() if unread and on_drift in ("approve", "block") else verdict
         return kept, [Notice(text=unread, level="warning")] if unread else []
     said = [Notice(text=f"The data drifted: {found.message}.", level="warning")]
     if verdict.exit_code not in (0, 3) or on_drift == "warn":
         return verdict, said
-    return (replace(verdict, blocked=True) if on_drift == "block" else hold_for(verdict)), said
-
-
-def hold_for(verdict: Verdict) -> Verdict:
-    """Hold a verdict that would merge for someone's approval."""
-    return replace(verdict, held=True) if verdict.exit_code == 0 else verdict
+    return (replace(verdict, blocked=True) if on_drift == "block" else verdict.on_hold()), said

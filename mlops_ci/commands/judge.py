@@ -119,9 +119,7 @@ def _without_champion(settings: Settings) -> Verdict:
 
 def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:
     """Hold a verdict that would merge for approval, where there are reasons that numbers cannot settle."""
-    if not reasons or verdict.exit_code not in (0, 3):
-        return verdict
-    return replace(verdict, held=True)
+    return verdict.on_hold() if reasons else verdict
 
 
 def drift_of(settings: Settings, tools: Tools, evidence: Evidence) -> DriftReport | None:

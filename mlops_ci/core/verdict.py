@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -121,6 +121,10 @@ class Verdict:
     notices: tuple[str, ...] = ()
     held: bool = False
     blocked: bool = False
+
+    def on_hold(self) -> Verdict:
+        """Return it held for approval where it would merge; what fails or errs stays as it is."""
+        return replace(self, held=True) if self.exit_code == 0 else self
 
     @property
     def exit_code(self) -> int:
