@@ -37,7 +37,7 @@ READ_DICTIONARIES = READ.replace(
 )
 OURS = """
 import scipy.special
-import mlops_ci.adapters.profiling, mlops_ci.adapters.sources, mlops_ci.core.drift.decide
+import mlops_ci.adapters.data.profiling, mlops_ci.adapters.data.sources, mlops_ci.core.drift.decide
 from mlops_ci.api_drift import drift
 start()
 report = drift(*sides)

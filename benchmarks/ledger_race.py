@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mlops_ci.adapters.ledger import GitLedger
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.commands.moving import Mover
 from mlops_ci.core.ledger import moves, project
 from mlops_ci.errors import ConflictError
@@ -104,7 +104,7 @@ def race(
 ) -> tuple[list[list[Any]], float]:
     """Run all promoters; `after_round` looks at the world while they wait. Return results by round."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlops_ci.adapters.mlflow", *PRELOADED])
+    context.set_forkserver_preload(["mlops_ci.adapters.mlflow.registry", *PRELOADED])
     barrier, results = context.Barrier(promoters + 1), context.Queue()
     processes = [
         context.Process(target=target, args=(number, *arguments, rounds, barrier, results))

@@ -44,9 +44,9 @@ import mlops_ci.cli.gate
 import mlops_ci.cli.main
 import mlops_ci.commands.judge
 spent["imports of ours"] = cpu() - started
-import mlops_ci.adapters.dvc as dvc
+import mlops_ci.adapters.dvc.pipeline as dvc
 before = cpu()
-import mlops_ci.adapters.mlflow as mlflow
+import mlops_ci.adapters.mlflow.registry as mlflow
 for module in ("mlflow", "mlflow.tracking"):
     __import__(module)
 spent["import of MLflow"] = cpu() - before

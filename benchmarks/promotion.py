@@ -23,7 +23,7 @@ import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.cli.start import CHANGES
 from mlops_ci.demo.repository import DemoRepository
 

@@ -167,8 +167,8 @@ def _columns(evaluation_keys: Mapping[str, Any], policy: CorePolicy) -> Columns:
 def _side(side: Any, columns: Columns, name: str) -> Any:
     """Return one side as the core takes it."""
     if isinstance(side, (str, Path)):
-        from mlops_ci.adapters.evaluations import EvaluationFiles  # noqa: PLC0415 (pyarrow)
-        from mlops_ci.adapters.frames import TableReader  # noqa: PLC0415
+        from mlops_ci.adapters.data.evaluations import EvaluationFiles  # noqa: PLC0415 (pyarrow)
+        from mlops_ci.adapters.data.frames import TableReader  # noqa: PLC0415
 
         return EvaluationFiles(TableReader()).read(Path(side), columns)
     if isinstance(side, (Evaluation, Results)) or not hasattr(side, "columns"):

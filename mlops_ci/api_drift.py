@@ -38,8 +38,8 @@ def profile(data: Any, *, kinds: Mapping[str, str] | None = None) -> Profile:
     >>> made.rows, made.columns["x"].kind
     (1000, 'number')
     """
-    from mlops_ci.adapters.profiling import profile_table  # noqa: PLC0415
-    from mlops_ci.adapters.sources import open_table  # noqa: PLC0415
+    from mlops_ci.adapters.data.profiling import profile_table  # noqa: PLC0415
+    from mlops_ci.adapters.data.sources import open_table  # noqa: PLC0415
     from mlops_ci.core.drift.profile import Profile  # noqa: PLC0415
 
     if isinstance(data, Profile):
@@ -48,7 +48,7 @@ def profile(data: Any, *, kinds: Mapping[str, str] | None = None) -> Profile:
     if stored is not None:
         return stored
     if type(data).__module__.startswith("pyspark."):
-        from mlops_ci.adapters.spark import profile_frame  # noqa: PLC0415
+        from mlops_ci.adapters.data.spark import profile_frame  # noqa: PLC0415
 
         made: Profile = profile_frame(data, kinds=kinds)
         return made
@@ -116,7 +116,7 @@ def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftRepo
         ]
         report = compare_profiles(sides[0], sides[1], settings)
     if settings.multivariate:
-        from mlops_ci.adapters.rows import classify  # noqa: PLC0415
+        from mlops_ci.adapters.data.rows import classify  # noqa: PLC0415
 
         found, notices = classify(reference, current, settings)
         report = compare_profiles(sides[0], sides[1], settings, classifier=found, notices=notices)
@@ -155,8 +155,8 @@ def _few_whole(side: Profile, name: str) -> bool:
 
 
 def _closer(given: Any, names: list[str], kinds: dict[str, str]) -> Profile | None:
-    from mlops_ci.adapters.profiling import profile_table  # noqa: PLC0415
-    from mlops_ci.adapters.sources import open_table  # noqa: PLC0415
+    from mlops_ci.adapters.data.profiling import profile_table  # noqa: PLC0415
+    from mlops_ci.adapters.data.sources import open_table  # noqa: PLC0415
 
     if _is_profile(given) or not _rereadable(given):
         return None

@@ -15,7 +15,7 @@ from guarded_repo import GuardedRepo, adopt, make_guarded
 from mlflow_parts import Server, emptied, start_server
 from promotion_parts import Story, copy_story, story_with_candidate
 
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 
 LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0"})
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlops_ci.adapters.dvc import DvcPipeline
+from mlops_ci.adapters.dvc.pipeline import DvcPipeline
 from mlops_ci.adapters.git import GitRepository
 
 DVC_YAML = """\

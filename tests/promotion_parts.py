@@ -20,16 +20,16 @@ from typing import Any
 
 from dvc_repo import DvcRepo
 
-from mlops_ci.adapters.dvc import DvcPipeline
-from mlops_ci.adapters.evaluations import EvaluationFiles
+from mlops_ci.adapters.data.evaluations import EvaluationFiles
+from mlops_ci.adapters.data.frames import TableReader
+from mlops_ci.adapters.dvc.pipeline import DvcPipeline
 from mlops_ci.adapters.files import LocalFiles
-from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ledger import GitLedger
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.ports import PipelineRun
-from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.commands.adopt import Known, adopt_pipeline, adopt_version
 from mlops_ci.commands.check import check
 from mlops_ci.commands.lineage import lineage

@@ -27,7 +27,7 @@ from mlflow_parts import start_server  # noqa: E402
 OURS = ["numpy", "pandas", "pyarrow", "pydantic", "requests", "scikit-learn", "scipy"]
 WORK = """
 from pathlib import Path
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlflow_parts import candidate
 folder = Path({folder!r})
 registry = MlflowRegistry({uri!r}, root=folder)

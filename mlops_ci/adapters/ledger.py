@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlops_ci.adapters.mlflow_errors import public
+from mlops_ci.adapters.mlflow.errors import public
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
 from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError, ServiceError, UsageError

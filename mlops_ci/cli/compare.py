@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mlops_ci.adapters.evaluations import EvaluationFiles
-from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.data.evaluations import EvaluationFiles
+from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.ports import Columns
 from mlops_ci.api import functions_of, policy_and_columns
 from mlops_ci.cli.delivery import show

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.ports import Console, Forge
-from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
 from mlops_ci.settings import Settings, read_settings, trusted
@@ -45,8 +45,8 @@ class Session:
 def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> tuple[Forge, Console]:
     """Return where this run reports to: the forge whose job this is, else the terminal."""
     if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get("GITHUB_EVENT_PATH"):
-        from mlops_ci.adapters.github import GitHubForge  # noqa: PLC0415
-        from mlops_ci.adapters.github_actions import ActionsConsole  # noqa: PLC0415
+        from mlops_ci.adapters.forges.github import GitHubForge  # noqa: PLC0415
+        from mlops_ci.adapters.forges.github_actions import ActionsConsole  # noqa: PLC0415
 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
@@ -55,7 +55,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
             actions.mask(token)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
     if os.environ.get("GITLAB_CI") == "true" and os.environ.get("CI_PROJECT_ID"):
-        from mlops_ci.adapters.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
+        from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
 
         sections = SectionConsole()
         token = os.environ.get("MLOPS_CI_GITLAB_TOKEN", "")

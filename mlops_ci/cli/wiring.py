@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlops_ci.adapters import process
+from mlops_ci.adapters.data.evaluations import EvaluationFiles
+from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.environment import stage_environment
-from mlops_ci.adapters.evaluations import EvaluationFiles
 from mlops_ci.adapters.files import LocalFiles
-from mlops_ci.adapters.frames import TableReader
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Ledger, Pipeline, Registry
@@ -117,7 +117,7 @@ def _operator(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]]
 
 def registry_of(session: Session, settings: Settings) -> Registry:
     """Return the registry: flag > action input > MLflow's variables > settings > the embedded default."""
-    from mlops_ci.adapters.mlflow import MlflowRegistry  # noqa: PLC0415
+    from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
     registry = settings.registry
     return MlflowRegistry(
@@ -129,7 +129,7 @@ def registry_of(session: Session, settings: Settings) -> Registry:
 
 
 def _pipeline(session: Session, unit: Unit) -> Pipeline:
-    from mlops_ci.adapters.dvc import DvcPipeline  # noqa: PLC0415
+    from mlops_ci.adapters.dvc.pipeline import DvcPipeline  # noqa: PLC0415
 
     settings = unit.settings.pipeline
     project = (unit.root / settings.directory).resolve()

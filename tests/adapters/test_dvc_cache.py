@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops_ci.adapters.dvc_cache import Cache
-from mlops_ci.adapters.dvc_project import Tracked
+from mlops_ci.adapters.dvc.cache import Cache
+from mlops_ci.adapters.dvc.project import Tracked
 from mlops_ci.errors import PipelineError
 
 

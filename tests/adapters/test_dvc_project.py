@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from dvc_repo import DvcRepo, Recorder
 
-from mlops_ci.adapters.dvc_config import DvcConfig, cache_directory
-from mlops_ci.adapters.dvc_project import read_project
-from mlops_ci.adapters.dvc_run import Steps
-from mlops_ci.adapters.dvc_stale import check_frozen, stale_stages
-from mlops_ci.adapters.dvc_yaml import declared_stages
+from mlops_ci.adapters.dvc.config import DvcConfig, cache_directory
+from mlops_ci.adapters.dvc.project import read_project
+from mlops_ci.adapters.dvc.run import Steps
+from mlops_ci.adapters.dvc.stale import check_frozen, stale_stages
+from mlops_ci.adapters.dvc.yaml import declared_stages
 from mlops_ci.errors import PipelineError
 
 LAYOUT = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlops_ci.adapters.evaluations import EvaluationFiles
-from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.data.evaluations import EvaluationFiles
+from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.ports import Columns
 from mlops_ci.core.evidence import evaluation_digest, holdout_digest
 from mlops_ci.errors import HoldoutError, PredictionsError

@@ -13,10 +13,10 @@ from fakes.gitlab import GitLab
 from fakes.runner import Runner
 from test_terminal import Repository
 
-from mlops_ci.adapters.github_actions import ActionsConsole
-from mlops_ci.adapters.gitlab import GitLabForge, SectionConsole
+from mlops_ci.adapters.forges.github_actions import ActionsConsole
+from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole
+from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.ports import Console, Forge
-from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 

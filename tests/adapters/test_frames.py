@@ -13,7 +13,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from mlops_ci.adapters.frames import TableReader
+from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.errors import PredictionsError
 
 CSV = """\
@@ -107,7 +107,7 @@ def test_json_lines(tmp_path):
 
 def test_reading_does_not_import_pandas(csv):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom mlops_ci.adapters.frames import TableReader\n"
+        "import sys\nfrom pathlib import Path\nfrom mlops_ci.adapters.data.frames import TableReader\n"
         f"TableReader().read(Path({str(csv)!r}), text=('id',))\nprint('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

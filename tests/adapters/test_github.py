@@ -10,8 +10,8 @@ import pytest
 from fakes.github import BOT, GitHub
 from fakes.runner import Runner, pull_request_event
 
-from mlops_ci.adapters.github import COMMENT_LIMIT
-from mlops_ci.adapters.github_actions import SUMMARY_LIMIT
+from mlops_ci.adapters.forges.github import COMMENT_LIMIT
+from mlops_ci.adapters.forges.github_actions import SUMMARY_LIMIT
 from mlops_ci.core.report import Notice, Report
 from mlops_ci.core.verdict import Finding, Outcome, Result
 from mlops_ci.errors import ServiceError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_ci.adapters.github_actions import (
+from mlops_ci.adapters.forges.github_actions import (
     SUMMARY_LIMIT,
     ActionsConsole,
     event,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mlflow_parts import candidate, client_of
 
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.core import tags as tag
 from mlops_ci.core.report import ModelRef
 from mlops_ci.errors import EvidenceError, UsageError

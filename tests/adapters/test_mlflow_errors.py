@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from mlflow_parts import candidate, free_port
 
-from mlops_ci.adapters.mlflow import MlflowRegistry
-from mlops_ci.adapters.mlflow_client import resolved
-from mlops_ci.adapters.mlflow_errors import public
+from mlops_ci.adapters.mlflow.client import resolved
+from mlops_ci.adapters.mlflow.errors import public
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.errors import ServiceError, UsageError
 
 
@@ -196,7 +196,7 @@ import sys, threading
 started = []
 sys.addaudithook(lambda event, args: started.append(args) if event == "subprocess.Popen" else None)
 from pathlib import Path
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 registry = MlflowRegistry(None, root=Path({str(tmp_path)!r}))
 heavy = {{"mlflow", "pandas", "sklearn", "scipy", "sqlalchemy"}} & set(sys.modules)
 assert not heavy, heavy

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlflow_parts import candidate, saved_model
 
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError
 

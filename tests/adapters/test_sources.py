@@ -13,7 +13,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from mlops_ci.adapters.sources import open_table
+from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.api_drift import drift, profile
 from mlops_ci.errors import EvidenceError, MlopsCiError, ServiceError, UsageError
 

@@ -11,7 +11,7 @@ import pytest
 from fakes.github import GitHub
 from fakes.runner import Runner
 
-from mlops_ci.adapters.sticky import Stamp
+from mlops_ci.adapters.forges.sticky import Stamp
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 

@@ -6,7 +6,7 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_ci.adapters.terminal import TerminalConsole, TerminalForge
+from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.core.report import Report, Source
 
 

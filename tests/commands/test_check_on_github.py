@@ -77,7 +77,7 @@ def test_a_nondeterministic_training_gives_one_candidate_whose_bytes_are_kept(
     guarded: GuardedRepo, tmp_path: Path
 ) -> None:
     from mlops_ci.adapters.files import path_digest
-    from mlops_ci.adapters.mlflow import MlflowRegistry
+    from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 
     source = (guarded.repo.root / "src/train.py").read_text()
     guarded.change(

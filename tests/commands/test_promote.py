@@ -13,7 +13,7 @@ from ledger_parts import git
 from promotion_parts import MODEL, SETTINGS, Effects, Story, scratch
 
 from mlops_ci.adapters.ledger import BRANCH
-from mlops_ci.adapters.mlflow_client import quiet
+from mlops_ci.adapters.mlflow.client import quiet
 from mlops_ci.commands.promote import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
@@ -507,7 +507,7 @@ def test_adopting_goes_through_the_ledger_once_there_is_one(story: Story) -> Non
 def test_a_registry_that_fails_half_way_is_caught_up_with_later(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlops_ci.adapters.mlflow import MlflowRegistry
+    from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 
     def down(*_: Any) -> None:
         raise ServiceError("MLflow", "answers with server errors")

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mlops_ci.adapters.profiling import profile_table
-from mlops_ci.adapters.tables import ArrowTable
+from mlops_ci.adapters.data.profiling import profile_table
+from mlops_ci.adapters.data.tables import ArrowTable
 from mlops_ci.api_drift import drift, profile
 from mlops_ci.core.drift.profile import COLUMN_BYTES, InvalidProfileError, Profile
 

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.e2e
 DELIVER = """
 import os
 from dataclasses import replace
-from mlops_ci.adapters.github import GitHubForge
-from mlops_ci.adapters.github_actions import ActionsConsole
+from mlops_ci.adapters.forges.github import GitHubForge
+from mlops_ci.adapters.forges.github_actions import ActionsConsole
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 

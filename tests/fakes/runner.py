@@ -12,9 +12,9 @@ from typing import Any
 
 from fakes.github import GitHub, Pull
 
-from mlops_ci.adapters.github import GitHubForge
-from mlops_ci.adapters.github_actions import ActionsConsole
-from mlops_ci.adapters.sticky import CommentMode
+from mlops_ci.adapters.forges.github import GitHubForge
+from mlops_ci.adapters.forges.github_actions import ActionsConsole
+from mlops_ci.adapters.forges.sticky import CommentMode
 
 
 @dataclass

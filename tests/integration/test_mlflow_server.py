@@ -15,7 +15,7 @@ import pytest
 from mlflow_parts import Server, candidate, client_of
 
 import mlops_ci
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.core import tags as tag
 
 MODEL = "malware-detector"
@@ -25,7 +25,7 @@ RACE = """
 import json, sys, time
 from pathlib import Path
 from mlflow_parts import candidate
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 uri, root, seed = sys.argv[1:]
 registry = MlflowRegistry(uri, root=Path(root))
 registry.holdout_uses("racing", "holdout-1")  # imports and connects
@@ -126,7 +126,7 @@ import importlib.util
 from pathlib import Path
 assert not any(importlib.util.find_spec(name) for name in ("sqlalchemy", "pandas", "sklearn", "alembic"))
 from mlflow_parts import candidate
-from mlops_ci.adapters.mlflow import MlflowRegistry
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.errors import UsageError
 folder = Path({str(tmp_path)!r})
 registry = MlflowRegistry({mlflow_server.uri!r})

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow_errors import public, told
+from mlops_ci.adapters.mlflow.errors import public, told
 from mlops_ci.errors import MlopsCiError, UsageError
 
 T = TypeVar("T")

@@ -12,15 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_ci.adapters.frames import (
+from mlops_ci.adapters.data.frames import (
     check_file,
     file_format,
     first_line,
     require_columns,
 )
-from mlops_ci.adapters.profiling import is_text
-from mlops_ci.adapters.spooling import spool, spool_csv, spool_json
-from mlops_ci.adapters.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable
+from mlops_ci.adapters.data.profiling import is_text
+from mlops_ci.adapters.data.spooling import spool, spool_csv, spool_json
+from mlops_ci.adapters.data.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable
 from mlops_ci.errors import EvidenceError, ServiceError, UsageError
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from mlops_ci.adapters import sticky
+from mlops_ci.adapters.forges import sticky
+from mlops_ci.adapters.forges.terminal import TerminalConsole
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
-from mlops_ci.adapters.terminal import TerminalConsole
 from mlops_ci.core.report import Approval, Report, Source
 from mlops_ci.errors import ServiceError
 
@@ -97,7 +97,7 @@ class GitLabForge:
     token
         A project access token with the scope `api`: a job's own token may not write notes.
     comment
-        When to comment; see `mlops_ci.adapters.github.GitHubForge`.
+        When to comment; see `mlops_ci.adapters.forges.github.GitHubForge`.
     env
         The job's environment.
     """

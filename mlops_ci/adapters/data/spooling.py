@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_ci.adapters.arrow_arrays import empty_as_null
-from mlops_ci.adapters.frames import MISSING, csv_parsing, require_columns
-from mlops_ci.adapters.tables import ArrowTable, Table
+from mlops_ci.adapters.data.arrow_arrays import empty_as_null
+from mlops_ci.adapters.data.frames import MISSING, csv_parsing, require_columns
+from mlops_ci.adapters.data.tables import ArrowTable, Table
 from mlops_ci.errors import EvidenceError
 
 _WIDER = {"null": pa.float64(), "int64": pa.float64(), "bool": pa.string()}

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlops_ci.adapters.arrow_arrays import to_numpy
-from mlops_ci.adapters.profiling import is_text
-from mlops_ci.adapters.sources import open_table
-from mlops_ci.adapters.tables import Table
+from mlops_ci.adapters.data.arrow_arrays import to_numpy
+from mlops_ci.adapters.data.profiling import is_text
+from mlops_ci.adapters.data.sources import open_table
+from mlops_ci.adapters.data.tables import Table
 from mlops_ci.core.drift.classifier import domain_classifier
 from mlops_ci.core.drift.profile import Profile
 from mlops_ci.core.drift.result import DomainClassifier

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from mlops_ci.adapters import process
-from mlops_ci.adapters.dvc_config import DvcConfig
-from mlops_ci.adapters.dvc_project import Tracked
-from mlops_ci.adapters.dvc_run import Command, Dvc, failure
+from mlops_ci.adapters.dvc.config import DvcConfig
+from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.run import Command, Dvc, failure
 from mlops_ci.adapters.ports import Console
 from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlops_ci.adapters import mlflow_candidates, mlflow_runs, mlflow_versions
-from mlops_ci.adapters.mlflow_client import Connection
-from mlops_ci.adapters.mlflow_errors import INVALID, MISSING, or_none
+from mlops_ci.adapters.mlflow import candidates, runs, versions
+from mlops_ci.adapters.mlflow.client import Connection
+from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.core import tags as tag
 from mlops_ci.core.report import ModelRef
@@ -55,7 +55,7 @@ class MlflowRegistry:
         if self._connection.absent:
             return None
         with self._connection.calls(f"read the champion of '{model}'") as client:
-            version = mlflow_versions.aliased(client, model, alias)
+            version = versions.aliased(client, model, alias)
             return None if version is None else self._described(client, version)
 
     def version(self, model: str, version: str) -> Champion | None:
@@ -71,7 +71,7 @@ class MlflowRegistry:
         if self._connection.absent:
             return []
         with self._connection.calls(f"read the versions of '{model}'") as client:
-            found = mlflow_versions.newest(client, model, limit)
+            found = versions.newest(client, model, limit)
             return [self._described(client, version, strict=False) for version in found]
 
     def download(self, run_id: str, artifact: str, into: Path) -> Path:
@@ -85,7 +85,7 @@ class MlflowRegistry:
         into.mkdir(parents=True, exist_ok=True)
         with self._connection.calls(f"download '{artifact}' of run {run_id}") as client:
             run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
-            if run is None or not mlflow_runs.exists(client, run_id, artifact):
+            if run is None or not runs.exists(client, run_id, artifact):
                 raise EvidenceError(
                     f"'{artifact}' of run {run_id} is not in MLflow any more",
                     remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
@@ -111,12 +111,12 @@ class MlflowRegistry:
         ServiceError
             If MLflow does not answer, denies access, or fails.
         """
-        mlflow_runs.checked_metrics(candidate.metrics)
-        mlflow_runs.layout(candidate.artifacts, adopted=False)
+        runs.checked_metrics(candidate.metrics)
+        runs.layout(candidate.artifacts, adopted=False)
         with self._connection.calls(f"record the candidate of '{candidate.model}'") as client:
-            run = mlflow_candidates.same_candidate(client, candidate)
+            run = candidates.same_candidate(client, candidate)
             if run is not None:
-                mlflow_runs.accumulate(client, run, candidate)
+                runs.accumulate(client, run, candidate)
             else:
                 run_id = self._written(client, candidate)
                 run = client.get_run(run_id)
@@ -130,7 +130,7 @@ class MlflowRegistry:
         if self._connection.absent:
             return []
         with self._connection.calls(f"search candidates of '{model}'") as client:
-            found = mlflow_candidates.matching(client, {**tags, tag.MODEL: model})
+            found = candidates.matching(client, {**tags, tag.MODEL: model})
             return [self._reference(run) for run in found]
 
     def candidate(self, run_id: str) -> Champion:
@@ -164,7 +164,7 @@ class MlflowRegistry:
             return 0
         wanted = {tag.MODEL: model, tag.HOLDOUT_DIGEST: holdout_digest}
         with self._connection.calls(f"count the uses of the holdout of '{model}'") as client:
-            found = mlflow_candidates.matching(client, wanted)
+            found = candidates.matching(client, wanted)
             digests = {run.data.tags.get(tag.EVALUATION_DIGEST) for run in found}
         return len(digests - {None, excluding})
 
@@ -186,7 +186,7 @@ class MlflowRegistry:
                     remedy="Run the check again: it records the candidate.",
                 )
             lineage = {name: value for name, value in run.data.tags.items() if name.startswith(tag.PREFIX)}
-            version = mlflow_versions.create(client, model, run, {**lineage, **tags})
+            version = versions.create(client, model, run, {**lineage, **tags})
             return self._described(client, client.get_model_version(model, str(version.version))).ref
 
     def attach(
@@ -207,26 +207,26 @@ class MlflowRegistry:
         EvidenceError
             If the version does not exist, or its run is deleted.
         """
-        placed = mlflow_runs.layout(artifacts, adopted=False)
+        placed = runs.layout(artifacts, adopted=False)
         with self._connection.calls(f"attach evidence to version {version} of '{model}'") as client:
-            found = mlflow_versions.existing(client, model, version)
+            found = versions.existing(client, model, version)
             run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
             if run_id:
                 self._run(client, run_id, f"version {version} of '{model}'")
             else:
                 run_id = self._made(client, model, f"{model} v{version}")
             for target, local in placed.items():
-                mlflow_runs.upload(client, run_id, local, target)
-            for name, value in mlflow_runs.checked_metrics(metrics or {}).items():
+                runs.upload(client, run_id, local, target)
+            for name, value in runs.checked_metrics(metrics or {}).items():
                 client.log_metric(run_id, name, value)
             if not found.run_id:
                 client.set_terminated(run_id, "FINISHED")
-            mlflow_versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
+            versions.tag_version(client, model, version, {**tags, tag.EVALUATION_RUN: run_id})
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back."""
         with self._connection.calls(f"set the alias '{alias}' of '{model}'") as client:
-            mlflow_versions.point(client, model, alias, str(version))
+            versions.point(client, model, alias, str(version))
 
     def drop_alias(self, model: str, alias: str) -> None:
         """Remove an alias; it may be gone already."""
@@ -243,10 +243,10 @@ class MlflowRegistry:
 
     def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
         """Add artifacts to a candidate's run, then tags."""
-        placed = mlflow_runs.layout(artifacts, adopted=False)
+        placed = runs.layout(artifacts, adopted=False)
         with self._connection.calls(f"keep what was decided with run {run_id}") as client:
             for target, local in placed.items():
-                mlflow_runs.upload(client, run_id, local, target)
+                runs.upload(client, run_id, local, target)
             for name, value in tags.items():
                 client.set_tag(run_id, name, value)
 
@@ -259,18 +259,18 @@ class MlflowRegistry:
     def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
         """Write tags on a version."""
         with self._connection.calls(f"tag version {version} of '{model}'") as client:
-            mlflow_versions.tag_version(client, model, version, tags)
+            versions.tag_version(client, model, version, tags)
 
     def _written(self, client: Any, candidate: CandidateRecord) -> str:
-        run = mlflow_candidates.adoptable(client, candidate) if candidate.run_id else None
+        run = candidates.adoptable(client, candidate) if candidate.run_id else None
         if run is not None:
-            mlflow_candidates.mark(client, client.get_experiment(run.info.experiment_id))
-            mlflow_runs.write(client, run.info.run_id, candidate, adopted=True)
+            candidates.mark(client, client.get_experiment(run.info.experiment_id))
+            runs.write(client, run.info.run_id, candidate, adopted=True)
             return str(run.info.run_id)
         link = {tag.ADOPTED_RUN: candidate.run_id} if candidate.run_id else {}
         run_id = self._made(client, candidate.model, candidate.name, link)
         try:
-            mlflow_runs.write(client, run_id, candidate, adopted=False)
+            runs.write(client, run_id, candidate, adopted=False)
         except BaseException:
             # Best effort: what counts is that the run lacks the tag of a complete one.
             or_none(lambda: client.set_terminated(run_id, "FAILED"))
@@ -279,7 +279,7 @@ class MlflowRegistry:
 
     def _made(self, client: Any, model: str, name: str, tags: Mapping[str, str] | None = None) -> str:
         experiment = self._experiment or f"mlops-ci/{model}"
-        where = mlflow_candidates.experiment_for(client, experiment, self._connection.folder)
+        where = candidates.experiment_for(client, experiment, self._connection.folder)
         return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
 
     def _run(self, client: Any, run_id: str | None, whose: str) -> Any:

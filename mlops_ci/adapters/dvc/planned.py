@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.dvc_cache import md5_of
-from mlops_ci.adapters.dvc_project import LockedStage, Project, plain
-from mlops_ci.adapters.dvc_stale import stale_stages
-from mlops_ci.adapters.dvc_yaml import load_values
+from mlops_ci.adapters.dvc.cache import md5_of
+from mlops_ci.adapters.dvc.project import LockedStage, Project, plain
+from mlops_ci.adapters.dvc.stale import stale_stages
+from mlops_ci.adapters.dvc.yaml import load_values
 from mlops_ci.core.lineage import DataFile, Stage
 
 _MISSING = object()

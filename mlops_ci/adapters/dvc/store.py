@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mlops_ci.adapters.dvc_cache import Cache, total_size
-from mlops_ci.adapters.dvc_project import Tracked
-from mlops_ci.adapters.dvc_remote import Remote
-from mlops_ci.adapters.dvc_run import Dvc, failure
+from mlops_ci.adapters.dvc.cache import Cache, total_size
+from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.remote import Remote
+from mlops_ci.adapters.dvc.run import Dvc, failure
 from mlops_ci.adapters.ports import Console
 
 _COPIED = 100_000_000

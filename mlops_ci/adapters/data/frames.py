@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlops_ci.adapters.arrow_arrays import empty_as_null, parse_scores, to_numpy
+from mlops_ci.adapters.data.arrow_arrays import empty_as_null, parse_scores, to_numpy
 from mlops_ci.core.evidence import canonical
 from mlops_ci.errors import MlopsCiError, PredictionsError
 

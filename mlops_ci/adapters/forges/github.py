@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from mlops_ci.adapters import github_actions, github_event, sticky
-from mlops_ci.adapters.github_comments import Approvals, PullRequestComments
+from mlops_ci.adapters.forges import github_actions, github_event, sticky
+from mlops_ci.adapters.forges.github_comments import Approvals, PullRequestComments
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
 from mlops_ci.core.report import Approval, Report, Source

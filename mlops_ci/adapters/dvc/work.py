@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mlops_ci.adapters.dvc_project import Project, Tracked, overlap
-from mlops_ci.adapters.dvc_remote import Remote
-from mlops_ci.adapters.dvc_run import Dvc, Steps, failure, reports_failed_stage
-from mlops_ci.adapters.dvc_stale import check_code_is_there, check_frozen, stale_stages
-from mlops_ci.adapters.dvc_store import Store
+from mlops_ci.adapters.dvc.project import Project, Tracked, overlap
+from mlops_ci.adapters.dvc.remote import Remote
+from mlops_ci.adapters.dvc.run import Dvc, Steps, failure, reports_failed_stage
+from mlops_ci.adapters.dvc.stale import check_code_is_there, check_frozen, stale_stages
+from mlops_ci.adapters.dvc.store import Store
 from mlops_ci.adapters.ports import Console, PipelineRun
 from mlops_ci.core.lineage import Stage, StageState
 from mlops_ci.errors import PipelineError, UsageError

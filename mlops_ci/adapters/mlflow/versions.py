@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-from mlops_ci.adapters.mlflow_client import clause, pages
-from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none, patiently
+from mlops_ci.adapters.mlflow.client import clause, pages
+from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, patiently
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import ConflictError, EvidenceError
 

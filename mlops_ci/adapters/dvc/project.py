@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlops_ci.adapters.dvc_yaml import DeclaredStage, declared_stages, load_yaml
+from mlops_ci.adapters.dvc.yaml import DeclaredStage, declared_stages, load_yaml
 from mlops_ci.core.lineage import DataFile, Stage
 from mlops_ci.errors import PipelineError
 

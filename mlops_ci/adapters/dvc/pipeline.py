@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from mlops_ci.adapters.dvc_config import cache_directory
-from mlops_ci.adapters.dvc_planned import dvc_checksum, planned_stages
-from mlops_ci.adapters.dvc_project import Project, read_project
-from mlops_ci.adapters.dvc_remote import Remote
-from mlops_ci.adapters.dvc_run import Dvc, find_dvc
-from mlops_ci.adapters.dvc_work import Work, select_targets
+from mlops_ci.adapters.dvc.config import cache_directory
+from mlops_ci.adapters.dvc.planned import dvc_checksum, planned_stages
+from mlops_ci.adapters.dvc.project import Project, read_project
+from mlops_ci.adapters.dvc.remote import Remote
+from mlops_ci.adapters.dvc.run import Dvc, find_dvc
+from mlops_ci.adapters.dvc.work import Work, select_targets
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
 from mlops_ci.adapters.git import GitRepository

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlops_ci.adapters import mlflow_runs
-from mlops_ci.adapters.mlflow_client import clause, pages
-from mlops_ci.adapters.mlflow_errors import EXISTS, INVALID, MISSING, or_none, patiently
+from mlops_ci.adapters.mlflow import runs
+from mlops_ci.adapters.mlflow.client import clause, pages
+from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, UsageError
@@ -45,7 +45,7 @@ def same_candidate(client: Any, record: CandidateRecord) -> Any | None:
     identity = identity_of(record.tags, record.model)
     if not identity.get(tag.PIPELINE_VERSION) or not identity.get(tag.MODEL_DIGEST):
         return None
-    metrics = mlflow_runs.checked_metrics(record.metrics)
+    metrics = runs.checked_metrics(record.metrics)
     for run in matching(client, {name: value for name, value in identity.items() if value}):
         agrees = identity_of(run.data.tags, run.data.tags[tag.MODEL]) == identity
         if agrees and metrics.items() <= run.data.metrics.items() and _whole(client, run):
@@ -130,4 +130,4 @@ def _carries(tags: Mapping[str, str], name: str, value: str) -> bool:
 def _whole(client: Any, run: Any) -> bool:
     """Return whether what the run says it holds is still there: people delete large artifacts."""
     paths = [run.data.tags[name] for name in (tag.MODEL_PATH, tag.EVALUATION_PATH) if name in run.data.tags]
-    return all(mlflow_runs.exists(client, run.info.run_id, path) for path in paths)
+    return all(runs.exists(client, run.info.run_id, path) for path in paths)

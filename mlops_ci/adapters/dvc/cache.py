@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from mlops_ci.adapters.dvc_project import Tracked
+from mlops_ci.adapters.dvc.project import Tracked
 from mlops_ci.errors import PipelineError
 
 

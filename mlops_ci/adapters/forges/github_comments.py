@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mlops_ci.adapters.forges.sticky import Note
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import PullRequest
-from mlops_ci.adapters.sticky import Note
 from mlops_ci.core.report import Approval
 
 JOB_TOKEN_LOGIN = "github-actions[bot]"  # noqa: S105

@@ -1,0 +1,1 @@
+"""Tables in files: read whole or streamed, profiled, and kept as evaluations."""

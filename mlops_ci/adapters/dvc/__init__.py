@@ -1,0 +1,1 @@
+"""DVC: pipelines reproduced, data fetched, checksums read."""

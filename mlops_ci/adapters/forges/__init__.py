@@ -1,0 +1,1 @@
+"""Forges and the terminal: where reports go and approvals come from."""

@@ -1,0 +1,26 @@
+"""The ports: what commands may ask of the outside, as small Protocols and the values they pass."""
+
+from mlops_ci.adapters.ports.console import Console
+from mlops_ci.adapters.ports.data import Columns, Evaluations, Evidence, Files, Frames
+from mlops_ci.adapters.ports.forge import Forge, PullRequest
+from mlops_ci.adapters.ports.ledger import Ledger
+from mlops_ci.adapters.ports.pipeline import Pipeline, PipelineRun, Repository
+from mlops_ci.adapters.ports.registry import CandidateRecord, Champion, Registry
+
+__all__ = [
+    "CandidateRecord",
+    "Champion",
+    "Columns",
+    "Console",
+    "Evaluations",
+    "Evidence",
+    "Files",
+    "Forge",
+    "Frames",
+    "Ledger",
+    "Pipeline",
+    "PipelineRun",
+    "PullRequest",
+    "Registry",
+    "Repository",
+]

@@ -1,0 +1,90 @@
+"""Tables, files and evaluations, and the evidence made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlops_ci.core.bundle import Manifest
+from mlops_ci.core.evidence import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A candidate's manifest, and where the files it names are on this machine.
+
+    `places` maps the manifest's paths to files and folders; they may be anywhere, so that a single
+    job needs no copy of a large model.
+    """
+
+    manifest: Manifest
+    places: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Frames(Protocol):
+    """Reading tables."""
+
+    def read(
+        self, path: Path, columns: Sequence[str] | None = None, *, text: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """Return columns of a table as arrays of one length; those in `text` as text, unchanged.
+
+        Raises
+        ------
+        PredictionsError
+            If the file is missing, unreadable or cut short, has no row, or lacks a column.
+        """
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names of its columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a predictions file mean; None or empty where it has none.
+
+    `required` names the columns without which the file is an error; others may be missing.
+    """
+
+    id: str
+    target: str | None = None
+    prediction: str | None = None
+    score: str | Sequence[str] | None = None
+    group: str | None = None
+    weight: str | None = None
+    further: Sequence[str] = ()
+    required: frozenset[str] = frozenset()
+
+
+class Files(Protocol):
+    """Files of the working tree, whose content a pull request wrote."""
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes, or of a folder's paths and bytes.
+
+        Raises
+        ------
+        EvidenceError
+            If it is empty, or holds a link that leads out of it.
+        """
+
+
+class Evaluations(Protocol):
+    """Reading and keeping evaluations."""
+
+    def read(self, path: Path, columns: Columns, labels: Path | None = None) -> Evaluation:
+        """Read a predictions file; with `labels`, targets are joined from that file by id.
+
+        Raises
+        ------
+        PredictionsError
+            Naming the file, and the column or row that is wrong.
+        """
+
+    def load(self, path: Path) -> Evaluation:
+        """Read an evaluation that `save` wrote."""
+
+    def save(self, one: Evaluation, path: Path) -> None:
+        """Write an evaluation in one fixed Parquet layout, sorted by id."""

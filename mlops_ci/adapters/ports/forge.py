@@ -1,0 +1,55 @@
+"""Where reports go and approvals come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlops_ci.core.report import Approval, Report, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """The change that a forge run is about, with what its API says now."""
+
+    number: int
+    author: str
+    head: str
+    base: str
+    target: str
+    from_fork: bool = False
+
+
+class Forge(Protocol):
+    """Where reports go and approvals come from: only what every forge can do."""
+
+    def source(self) -> Source:
+        """Return the run and the change this process works for."""
+
+    def pull_request(self) -> PullRequest | None:
+        """Return the change, read from the forge now; None outside a pull request."""
+
+    def approvals(self, change: PullRequest) -> list[Approval]:
+        """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
+
+    def announce(self, text: str, *, key: str) -> str | None:
+        """Say on the change that a check is running, in the comment that `publish` will replace.
+
+        `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
+        what cannot be delivered.
+        """
+
+    def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
+        """Deliver a report, once for each `key` (a command and a model, or one for all models).
+
+        `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
+        be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
+
+        Return the comment's address, or None where none was written. Delivery is tried in every
+        way that is left: a comment that cannot be written must not lose the verdict, so nothing is
+        raised.
+        """
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Hand values to later steps of the same job."""
