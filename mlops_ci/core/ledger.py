@@ -18,7 +18,7 @@ from mlops_ci.core.report import plain
 
 SCHEMA_VERSION = 1
 
-Phase = Literal["intent", "committed", "abandoned", "deployed"]
+Phase = Literal["intent", "committed", "abandoned", "deployed", "recorded"]
 MOVES = frozenset({"promote", "rollback", "adopt"})
 """Events whose intents move the champion; other events are kept and move nothing."""
 
@@ -38,6 +38,7 @@ class Entry:
     phase
         ``intent``: decided, and from now on true. ``committed``: the registry's alias was set and read
         back. ``abandoned``: the intent was withdrawn. ``deployed``: the deployment ended, see `ok`.
+        ``recorded``: something that was seen and moves nothing, such as one look at a canary.
     nonce, intent
         Random name of this entry, and of the intent that it is about.
     environment
@@ -55,6 +56,8 @@ class Entry:
         ``actor``, ``reason``, ``commit`` and ``url`` of the word that a held check was promoted on.
     ok, detail
         Of a deployment: whether the expected version is served, and what was said.
+    details
+        Of a recorded event: plain JSON values of its own, such as the state of a canary's test.
     previous
         SHA-256 of the line before; empty in the first.
     """
@@ -81,6 +84,7 @@ class Entry:
     approval: Mapping[str, str] = field(default_factory=dict)
     ok: bool | None = None
     detail: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
     previous: str = ""
     schema_version: int = SCHEMA_VERSION
 
@@ -162,7 +166,12 @@ def _entry(line: bytes, number: int) -> Entry:
     if version > SCHEMA_VERSION:
         raise BrokenLedgerError(f"line {number} was written by a newer mlops-ci (schema {version})")
     known = {name: value for name, value in raw.items() if name in _NAMES}
-    mappings = (known.get("digests", {}), known.get("data", {}), known.get("approval", {}))
+    mappings = (
+        known.get("digests", {}),
+        known.get("data", {}),
+        known.get("approval", {}),
+        known.get("details", {}),
+    )
     right = all(isinstance(known[name], str) for name in _TEXTS & set(known))
     try:
         entry = Entry(**known)

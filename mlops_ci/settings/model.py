@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
+from mlops_ci.settings.block import Block
 
 RelativePath = Annotated[str, Field(min_length=1)]
 
 
-class _Block(BaseModel):
-    """A block of settings: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class RegistrySettings(_Block):
+class RegistrySettings(Block):
     """Where the champion is registered."""
 
     model: str = Field(min_length=1)
@@ -38,7 +31,7 @@ class RegistrySettings(_Block):
     """Experiment of the candidates' runs; by default `mlops-ci/<model>`."""
 
 
-class PipelineSettings(_Block):
+class PipelineSettings(Block):
     """How the candidate is produced."""
 
     reproduce: Literal["run", "verify", "pull"] = "run"
@@ -54,7 +47,7 @@ class PipelineSettings(_Block):
     """Names of environment variables that stages may see beyond the harmless ones; listed in the report."""
 
 
-class CandidateSettings(_Block):
+class CandidateSettings(Block):
     """What the pipeline produces."""
 
     model: RelativePath | None = None
@@ -67,7 +60,7 @@ class CandidateSettings(_Block):
     """A JSON or YAML file of scalars to log with the candidate."""
 
 
-class EvaluationSettings(_Block):
+class EvaluationSettings(Block):
     """Per-row predictions, and what their columns mean."""
 
     predictions: RelativePath | None = None
@@ -97,7 +90,7 @@ class EvaluationSettings(_Block):
     """Keep the evaluation with the candidate's run, or only its digest."""
 
 
-class SliceSettings(_Block):
+class SliceSettings(Block):
     """A column that is cut into bins."""
 
     column: str
@@ -106,7 +99,7 @@ class SliceSettings(_Block):
     """Number of quantile bins, or their inner edges."""
 
 
-class MetricSettings(_Block):
+class MetricSettings(Block):
     """What the team accepts on one metric."""
 
     metric: str | None = None
@@ -165,7 +158,7 @@ def _percent(text: str) -> float:
         raise ValueError(f"'{text}' is neither a number nor a percentage such as '2%'") from None
 
 
-class StrictSettings(_Block):
+class StrictSettings(Block):
     """How alpha is spent over the uses of one holdout."""
 
     uses: int = Field(ge=1)
@@ -174,7 +167,7 @@ class StrictSettings(_Block):
     """`none` spends alpha / uses, `full` alpha / 2^uses and shows pass or fail only."""
 
 
-class GateSettings(_Block):
+class GateSettings(Block):
     """What a verdict does."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
@@ -195,7 +188,7 @@ class GateSettings(_Block):
     """Seed of resampling."""
 
 
-class DriftSettings(_Block):
+class DriftSettings(Block):
     """Which data are compared, and how sensitively."""
 
     reference: str | None = None
@@ -220,7 +213,7 @@ class DriftSettings(_Block):
     """Also train a classifier to tell the rows of the two sides apart."""
 
 
-class PromotionSettings(_Block):
+class PromotionSettings(Block):
     """What moves traffic."""
 
     deploy_command: str | None = None
@@ -237,7 +230,7 @@ class PromotionSettings(_Block):
     """Alias of the version that a rollback goes to."""
 
 
-class PrivacySettings(_Block):
+class PrivacySettings(Block):
     """What reports may show of the data."""
 
     min_count: int = Field(default=10, ge=1)
@@ -246,7 +239,7 @@ class PrivacySettings(_Block):
     """Columns whose values may always be shown."""
 
 
-class Settings(_Block):
+class Settings(Block):
     """One model's settings."""
 
     registry: RegistrySettings
@@ -260,7 +253,7 @@ class Settings(_Block):
     privacy: PrivacySettings = PrivacySettings()
 
 
-class _Models(_Block):
+class _Models(Block):
     """A file that holds several models."""
 
     models: list[Settings] = Field(min_length=1)
