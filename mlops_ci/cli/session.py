@@ -154,3 +154,13 @@ def _units_of(session: Session, name: str) -> list[Unit]:
         )
         for one in in_force
     ]
+
+
+def templates_of(session: Session) -> dict[str, str]:
+    """Return the user's own templates, from the tip of the target branch only."""
+    base, folder = session.source.base, ".mlops-ci/templates/"
+    if not base:
+        return {}
+    names = [name for name in session.repository.paths(base) if name.startswith(folder)]
+    found = {name.removeprefix(folder): session.repository.read(base, name) for name in names}
+    return {name: text.decode("utf-8", "replace") for name, text in found.items() if text is not None}

@@ -17,9 +17,10 @@ from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Ledger, Pipeline, Registry
-from mlops_ci.cli.session import Session, Unit
+from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
+from mlops_ci.core.report import Report
 from mlops_ci.errors import HoldoutError, ServiceError
 from mlops_ci.settings import Settings
 
@@ -39,6 +40,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         evaluations=EvaluationFiles(frames),
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
+        page=_page(session),
         shell=_shell(session, unit) if runs_code else None,
         profile=_profile,
         drift=_drift,
@@ -48,6 +50,15 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         actor=actor_of(session),
         functions=partial(load_functions, outside=session.repository.root),
     )
+
+
+def _page(session: Session) -> Callable[[Report], str]:
+    def page(report: Report) -> str:
+        from mlops_ci.render import render  # noqa: PLC0415
+
+        return render(report, "html", templates_of(session))
+
+    return page
 
 
 def _profile(data: str, min_count: int, kinds: Mapping[str, str]) -> str:

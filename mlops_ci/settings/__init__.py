@@ -11,6 +11,7 @@ from mlops_ci.settings.model import (
     PrivacySettings,
     PromotionSettings,
     RegistrySettings,
+    ReportSettings,
     Settings,
     json_schema,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "PrivacySettings",
     "PromotionSettings",
     "RegistrySettings",
+    "ReportSettings",
     "Settings",
     "json_schema",
     "load",

@@ -72,9 +72,12 @@ def load(path: Path) -> list[Settings]:
 def read_settings(text: bytes, source: str) -> list[Settings]:
     """Read settings from the bytes of a file; `source` names it in messages."""
     raw = _parse(text, source)
-    blocks = raw.get("models") if set(raw) == {"models"} else [raw]
+    several = "models" in raw and set(raw) <= {"models", "report"}
+    blocks = raw["models"] if several else [raw]
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
         raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+    if several and "report" in raw:
+        blocks = [{"report": raw["report"]} | block for block in blocks]
     problems: list[str] = []
     models: list[Settings] = []
     for index, block in enumerate(blocks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mlops_ci.adapters.forges import github_actions, github_event, sticky
@@ -169,14 +169,31 @@ class GitHubForge:
 
         Nothing here raises: what cannot be delivered one way is in the others, and said.
         """
-        stamp = sticky.Stamp.of(report.source, key)
-        body = sticky.choose(report, rendered, COMMENT_LIMIT - len(stamp.marker()))
-        create = sticky.creates(self._mode, report)
+        return self._publish([report], [rendered], rendered, key)
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver several reports, the gravest first, with one comment; the status is the gravest's."""
+        return self._publish(reports, rendered, {"comment": comment}, key)
+
+    def _publish(
+        self,
+        reports: Sequence[Report],
+        rendered: Sequence[Mapping[str, str]],
+        comment: Mapping[str, str],
+        key: str,
+    ) -> str | None:
+        first = reports[0]
+        stamp = sticky.Stamp.of(first.source, key)
+        body = sticky.choose(first, comment, COMMENT_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, *reports)
         url = self._deliver_comment(stamp, lambda present: body if create or present else None)
-        self._annotate(report)
-        self._summarise(rendered.get("markdown") or body, body)
-        state = {0: "success", 1: "failure", 3: "failure"}.get(report.exit_code, "error")
-        self._set_status(report.source, state, report.headline)
+        for report, forms in zip(reports, rendered, strict=True):
+            self._annotate(report)
+            self._summarise(forms.get("markdown") or body, body)
+        state = {0: "success", 1: "failure", 3: "failure"}.get(first.exit_code, "error")
+        self._set_status(first.source, state, first.headline)
         return url
 
     def outputs(self, values: Mapping[str, str]) -> None:

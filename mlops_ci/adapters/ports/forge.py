@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,15 @@ class Forge(Protocol):
         Return the comment's address, or None where none was written. Delivery is tried in every
         way that is left: a comment that cannot be written must not lose the verdict, so nothing is
         raised.
+        """
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver the reports of several models, the gravest first, with one comment for all.
+
+        `comment` is its text; whatever else a forge shows of a report (annotations, the job's summary)
+        is each report's own. As with `publish`, nothing is raised.
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
