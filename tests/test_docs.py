@@ -149,4 +149,4 @@ def test_the_settings_page_names_every_key() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     for definition in json.loads(json.dumps(json_schema()))["$defs"].values():
         for key in definition.get("properties", {}):
-            assert f"`{key}`" in page or f"## {key}" in page, key
+            assert f"`{key}" in page or f"## {key}" in page, key
