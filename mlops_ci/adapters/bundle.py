@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters.files import file_digest
+from mlops_ci.adapters.files import file_digest, path_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
 from mlops_ci.core.lineage import canonical_json
@@ -85,7 +85,15 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     for name, path in places.items():
         if not inside(name) or not path.exists():
             _refuse(place, f"it names '{name:.80}', which is not in it")
+    _prove_model(place, manifest, places)
     return Evidence(manifest=manifest, places=places)
+
+
+def _prove_model(place: Path, manifest: Manifest, places: dict[str, Path]) -> None:
+    """Refuse a digest that is not that of the model's bytes: by it a model counts as the champion's own."""
+    digest = path_digest(places[manifest.model_path]) if manifest.model_path else None
+    if digest != manifest.model_digest:
+        _refuse(place, "the digest of the model is not that of its bytes")
 
 
 def _manifest(path: Path) -> Manifest:

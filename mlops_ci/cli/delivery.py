@@ -49,6 +49,8 @@ def deliver(session: Session, reports: Sequence[Report]) -> int:
         if session.on_forge or not shown:
             url = session.forge.publish(report, rendered, key=f"{report.command} {report.model}") or url
     code = gravest(reports)
+    decided = next(report for report in reports if report.exit_code == code)
+    session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,6 +42,7 @@ class Change:
     from_run: bool = False
 
 
+_QUEUED = re.compile(r"gh-readonly-queue/(.+)/pr-\d+-[0-9a-f]{40}")
 PERMISSIONS = """\
     permissions:
       contents: read
@@ -105,15 +107,22 @@ def _workflow_run(run: Mapping[str, Any], repository: str) -> Change:
     # Empty for forks; may list pull requests of other repositories, or that have moved on.
     known = [pull for pull in run.get("pull_requests") or [] if (pull.get("head") or {}).get("sha") == head]
     mine = [pull for pull in known if _home_of(pull).endswith(f"/repos/{repository}")]
+    branch = run.get("head_branch") or ""
+    queued = _QUEUED.fullmatch(branch) if run.get("event") == "merge_group" else None
     return Change(
         number=int(mine[0]["number"]) if len(mine) == 1 else None,
         head=head,
-        target="" if run.get("event", "").startswith("pull_request") else run.get("head_branch") or "",
+        # A merge queue's branch is no target: its policy would be the change's own.
+        target=queued[1] if queued else "" if _of_change(run) else branch,
         head_repository=lives_in,
         head_branch=run.get("head_branch") or "",
         from_fork=lives_in.casefold() != repository.casefold(),
         from_run=True,
     )
+
+
+def _of_change(run: Mapping[str, Any]) -> bool:
+    return str(run.get("event", "")).startswith(("pull_request", "merge_group"))
 
 
 def complete(event: Change, client: Client, repository: str, console: Console) -> Change:
