@@ -30,7 +30,7 @@ registry: {model: moons}
 pipeline: {targets: [evaluate]}
 candidate: {model: models, metrics: metrics.json}
 metrics:
-  accuracy: {from: "metrics.json:accuracy", margin: 0.05}
+  accuracy: {from: "metrics.json:accuracy", greater_is_better: true, margin: 0.05}
 """
 # Writes what it is told, whatever the model says.
 WRITE = """\
