@@ -93,17 +93,11 @@ def harmless(report: Report) -> None:
     """Render a report in every form, and prove that the values in it stay values."""
     for form in ("markdown", "comment", "html", "text", "json"):
         said = render(report, form)
-        if form in ("markdown", "comment", "html"):
-            for active in (
-                "<script>zq",
-                "<img src=x",
-                "](javascript:",
-                "](http://zqmark",
-                "\n# zqmark",
-                " @zqmark",
-                ">@zqmark",
-            ):
-                assert active not in said, f"{form}: {active!r} came through"
+        active = ["<script>zq", "<img src=x"] if form in ("markdown", "comment", "html") else []
+        if form in ("markdown", "comment"):
+            active += ["](javascript:", "](http://zqmark", "\n# zqmark", " @zqmark", ">@zqmark"]
+        for one in active:
+            assert one not in said, f"{form}: {one!r} came through"
     console = io.StringIO()
     github_actions.ActionsConsole(console).info(f"{report.headline}\n{report.summary}")
     for line in console.getvalue().splitlines():
@@ -350,7 +344,7 @@ def _restructured(rng: random.Random, data: bytes, kind: str) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value).replace("\\ud800", "?"))
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _nodes(value: Any) -> Iterator[tuple[Any, Any]]:

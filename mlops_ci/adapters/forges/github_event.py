@@ -9,6 +9,7 @@ from typing import Any
 
 from mlops_ci.adapters.http import Client
 from mlops_ci.adapters.ports import Console
+from mlops_ci.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,25 @@ PERMISSIONS = """\
 
 def change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Change:
     """Read the change out of an event's payload.
+
+    Raises
+    ------
+    UsageError
+        If the payload is not one of this event.
+    """
+    try:
+        found = _change(name, payload, env)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"the payload of the event '{name}' is not as GitHub writes it: {type(error).__name__}"
+        raise UsageError(f"{problem} {error}"[:300], remedy="unset GITHUB_EVENT_PATH") from None
+    texts = (found.head, found.base, found.target, found.author, found.head_repository, found.head_branch)
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"the payload of the event '{name}' is not as GitHub writes it")
+    return found
+
+
+def _change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Change:
+    """Read the change out of a well-formed payload.
 
     The checked-out commit is not used where the payload knows better: ``pull_request`` runs on a
     merge commit, ``pull_request_target`` and ``issue_comment`` on the default branch.
