@@ -21,7 +21,7 @@ from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Report
-from mlops_ci.errors import HoldoutError, ServiceError
+from mlops_ci.errors import HoldoutError, ServiceError, UsageError
 from mlops_ci.settings import Settings
 
 
@@ -131,8 +131,17 @@ def registry_of(session: Session, settings: Settings) -> Registry:
     from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
     registry = settings.registry
+    uri = session.options.get("tracking_uri") or registry.tracking_uri
+    if session.on_forge and not uri and not (session.repository.root / "mlflow.db").exists():
+        # The embedded default would be empty in a job: no champion, and so a pass that proves nothing.
+        raise UsageError(
+            "no MLflow server is named, so there is no champion to compare with",
+            remedy="set the variable MLFLOW_TRACKING_URI, or registry.tracking_uri in mlops-ci.yaml; a run"
+            " that a fork or Dependabot started gets neither variables nor secrets, and is judged by the"
+            " workflows mlops-ci-forks.yml and mlops-ci-gate.yml",
+        )
     return MlflowRegistry(
-        session.options.get("tracking_uri") or registry.tracking_uri,
+        uri,
         session.options.get("registry_uri") or registry.registry_uri,
         root=session.repository.root,
         experiment=registry.experiment,

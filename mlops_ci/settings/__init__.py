@@ -16,7 +16,7 @@ from mlops_ci.settings.model import (
     json_schema,
 )
 from mlops_ci.settings.policy import policy_of
-from mlops_ci.settings.trust import trusted
+from mlops_ci.settings.trust import own_keys, trusted
 
 __all__ = [
     "CandidateSettings",
@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "json_schema",
     "load",
+    "own_keys",
     "policy_from_mapping",
     "policy_of",
     "read_settings",
