@@ -4,6 +4,7 @@ from mlops_ci.settings.load import load, policy_from_mapping, read_settings
 from mlops_ci.settings.model import (
     CandidateSettings,
     DriftSettings,
+    EnvironmentSettings,
     EvaluationSettings,
     GateSettings,
     MetricSettings,
@@ -12,6 +13,7 @@ from mlops_ci.settings.model import (
     PromotionSettings,
     RegistrySettings,
     Settings,
+    in_environment,
     json_schema,
 )
 from mlops_ci.settings.policy import policy_of
@@ -20,6 +22,7 @@ from mlops_ci.settings.trust import trusted
 __all__ = [
     "CandidateSettings",
     "DriftSettings",
+    "EnvironmentSettings",
     "EvaluationSettings",
     "GateSettings",
     "MetricSettings",
@@ -28,6 +31,7 @@ __all__ = [
     "PromotionSettings",
     "RegistrySettings",
     "Settings",
+    "in_environment",
     "json_schema",
     "load",
     "policy_from_mapping",
