@@ -24,12 +24,8 @@ from mlops_ci.cli.options import (
 )
 from mlops_ci.cli.session import Session, Unit, environment_of, open_session, units
 from mlops_ci.cli.wiring import tools_for
-from mlops_ci.commands.check import could_not_tell
-from mlops_ci.commands.environments import Origin, promote_from
+from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.lineage import lineage as run_lineage
-from mlops_ci.commands.promote import promote as run_promote
-from mlops_ci.commands.promote_report import Word
-from mlops_ci.commands.reconcile import reconcile as run_reconcile
 from mlops_ci.commands.rollback import rollback as run_rollback
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.report import Notice, Report
@@ -70,6 +66,11 @@ def promote(**options: Any) -> int:
 
 def _promote(session: Session, unit: Unit, tools: Tools) -> Report:
     """Promote what a check judged, or the champion of the environment before this one."""
+    # A rollback needs nothing of the gate's statistics, and is wanted at once.
+    from mlops_ci.commands.environments import Origin, promote_from  # noqa: PLC0415
+    from mlops_ci.commands.promote import promote as run_promote  # noqa: PLC0415
+    from mlops_ci.commands.promote_report import Word  # noqa: PLC0415
+
     options, settings = session.options, unit.settings
     word = Word(approve=options["approve"], again=options["again"])
     here = settings.promotion.environments.get(settings.promotion.environment or "")
@@ -137,6 +138,8 @@ def reconcile(**options: Any) -> int:
     """
     if options["restore"] and options["accept"]:
         raise UsageError("--restore and --accept exclude each other")
+    from mlops_ci.commands.reconcile import reconcile as run_reconcile  # noqa: PLC0415
+
     how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
     return _each(
         options,
