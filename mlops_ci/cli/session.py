@@ -14,17 +14,21 @@ from mlops_ci.adapters.git_fetch import bring
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
-from mlops_ci.settings import Settings, own_keys, read_settings, trusted
+from mlops_ci.settings import Settings, in_environment, own_keys, read_settings, trusted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One model of the repository: its settings in force, and what has to be said of how they came about."""
+    """One model of the repository: its settings in force, and what has to be said of how they came about.
+
+    `base` are the settings without an environment, where `settings` are those of one.
+    """
 
     settings: Settings
     root: Path
     config: str
     notices: tuple[Notice, ...] = ()
+    base: Settings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,7 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
     if not names:
         raise SettingsError(config, ["there is no such file"], remedy="write one with `mlops-ci init`")
-    found = [unit for name in names for unit in _units_of(session, name)]
+    found = [_there(session, unit) for name in names for unit in _units_of(session, name)]
     models = [unit.settings.registry.model for unit in found]
     for model in models:
         if models.count(model) > 1:
@@ -134,6 +138,23 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
         if not found:
             raise UsageError(f"there is no model '{only}'", remedy=f"one of: {', '.join(models)}")
     return found
+
+
+def environment_of(settings: Settings, name: str) -> Settings:
+    """Return the settings as they are in an environment; a UsageError where there is none of this name."""
+    known = settings.promotion.environments
+    if name not in known:
+        raise UsageError(
+            f"the settings of '{settings.registry.model}' name no environment '{name:.80}'",
+            remedy=f"one of: {', '.join(known)}" if known else "add it to promotion.environments",
+        )
+    return in_environment(settings, name)
+
+
+def _there(session: Session, unit: Unit) -> Unit:
+    """Return a model as it is in the environment that was asked for, or that its settings name."""
+    name = session.options.get("environment") or unit.settings.promotion.environment
+    return replace(unit, settings=environment_of(unit.settings, name), base=unit.settings) if name else unit
 
 
 def _units_of(session: Session, name: str) -> list[Unit]:

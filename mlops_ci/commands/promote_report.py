@@ -44,14 +44,17 @@ class Case:
     state: State
     differs: Sequence[str] = ()
     approval: Approval | None = None
+    environment: str = ""
     notices: list[Notice] = field(default_factory=list)
 
 
 def out_before(case: Case) -> Entry | None:
     """Return the rollback that took these very bytes out, or None."""
     outs = case.state.rolled_back.items()
-    digest = case.found.digest
-    return next((entry for version, entry in outs if model_digest(case.history, version) == digest), None)
+    digest, there = case.found.digest, case.environment
+    return next(
+        (entry for version, entry in outs if model_digest(case.history, version, there) == digest), None
+    )
 
 
 def exit_code(case: Case, word: Word) -> int:

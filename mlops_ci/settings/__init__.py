@@ -4,6 +4,7 @@ from mlops_ci.settings.load import load, policy_from_mapping, read_settings
 from mlops_ci.settings.model import (
     CandidateSettings,
     DriftSettings,
+    EnvironmentSettings,
     EvaluationSettings,
     GateSettings,
     MetricSettings,
@@ -13,6 +14,7 @@ from mlops_ci.settings.model import (
     RegistrySettings,
     ReportSettings,
     Settings,
+    in_environment,
     json_schema,
 )
 from mlops_ci.settings.policy import policy_of
@@ -21,6 +23,7 @@ from mlops_ci.settings.trust import own_keys, trusted
 __all__ = [
     "CandidateSettings",
     "DriftSettings",
+    "EnvironmentSettings",
     "EvaluationSettings",
     "GateSettings",
     "MetricSettings",
@@ -30,6 +33,7 @@ __all__ = [
     "RegistrySettings",
     "ReportSettings",
     "Settings",
+    "in_environment",
     "json_schema",
     "load",
     "own_keys",
