@@ -1,5 +1,6 @@
 """Settings: mlops-ci.yaml as typed values, checked whole, and merged along the trust boundary."""
 
+from mlops_ci.settings.canary import CanarySettings, RateSettings, TracesSettings
 from mlops_ci.settings.load import load, policy_from_mapping, read_settings
 from mlops_ci.settings.model import (
     CandidateSettings,
@@ -18,6 +19,7 @@ from mlops_ci.settings.policy import policy_of
 from mlops_ci.settings.trust import trusted
 
 __all__ = [
+    "CanarySettings",
     "CandidateSettings",
     "DriftSettings",
     "EvaluationSettings",
@@ -26,8 +28,10 @@ __all__ = [
     "PipelineSettings",
     "PrivacySettings",
     "PromotionSettings",
+    "RateSettings",
     "RegistrySettings",
     "Settings",
+    "TracesSettings",
     "json_schema",
     "load",
     "policy_from_mapping",

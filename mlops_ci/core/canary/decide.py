@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 from mlops_ci.core.canary.evidence import Evidence
 
@@ -35,12 +36,24 @@ class Rule:
         Shares of the traffic; the last, 1, is the promotion itself.
     min_windows
         Windows with outcomes in both arms that each step takes at least.
+    window, label_age, settle, deadline
+        Seconds: a window's length, the age at which it is read, what is left out around a change of
+        share, and how long a canary may take.
     """
 
     margins: Mapping[str, float]
     alpha: float
     steps: Sequence[float]
     min_windows: int
+    window: float = 3600
+    label_age: float = 0
+    settle: float = 60
+    deadline: float = 14 * 86400
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Rule:
+        """Return it from JSON values, as the ledger keeps them."""
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
 
     @property
     def harm_threshold(self) -> float:
