@@ -54,7 +54,7 @@ def promote(**options: Any) -> int:
     A held candidate, by hand:              mlops-ci promote --approve "agreed with the fraud team"
     """
     word = Word(approve=options["approve"], again=options["again"])
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_promote(
             unit.settings, tools, session.source, word, dry_run=options["dry_run"]
@@ -78,7 +78,7 @@ def rollback(**options: Any) -> int:
     To the one before:      mlops-ci rollback --reason "false alarms doubled"
     To a named version:     mlops-ci rollback --to 7
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_rollback(
             unit.settings,
@@ -111,7 +111,7 @@ def reconcile(**options: Any) -> int:
     if options["restore"] and options["accept"]:
         raise UsageError("--restore and --accept exclude each other")
     how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_reconcile(
             unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
@@ -141,7 +141,7 @@ def lineage(query: str | None, **options: Any) -> int:
     Of a commit, or a path:  mlops-ci lineage 4f1c2ab
     Is all as it was:        mlops-ci lineage --verify
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: _with_provenance(
             run_lineage(unit.settings, tools, session.source, query, verify=options["verify"]),
@@ -160,7 +160,7 @@ def _with_provenance(report: Report, path: Path | None) -> Report:
     return report
 
 
-def _each(
+def each(
     options: dict[str, Any], verb: Callable[[Session, Unit, Tools], Report], *, single: bool = False
 ) -> int:
     """Run a verb for each model; a failure becomes its report."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlops_ci.commands.canary import instead as canary_instead
+from mlops_ci.commands.canary.acts import begin
 from mlops_ci.commands.candidates import Found, decide_again, find, prove
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import TRIES, Mover, digests_of, mover
@@ -27,6 +29,8 @@ def promote(
 ) -> Report:
     """Promote what the check judged of this commit, if it still may be.
 
+    With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
+
     Raises
     ------
     UsageError
@@ -49,14 +53,24 @@ def promote(
             return superseded(settings, source, state, newer)
         if _is_champion(moving, state, found):
             return _already(moving, history, found, source, dry_run=dry_run)
+        waiting = canary_instead.running(moving, history, found, source, dry_run=dry_run)
+        if waiting is not None:
+            return waiting
         case = _case(moving, found, history, said, word, source)
+        guarded = settings.canary if _has_champion(moving, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            return report(moving, case, word, source)
+            told = report(moving, case, word, source)
+            return canary_instead.planned(moving, told, guarded) if guarded else told
         ref = moving.registry.create_version(
             settings.registry.model, found.record.ref, {tags.VERDICT: case.judged.verdict.verdict.value}
         )
+        intent = _intent(moving, case, ref, source, word)
         try:
-            history = moving.ledger.append(history, _intent(moving, case, ref, source, word))
+            if guarded:
+                history, trouble = begin(moving, history, intent, guarded.rule)
+                told = report(moving, case, word, source, ref=ref, history=history)
+                return canary_instead.started(moving, told, guarded, trouble)
+            history = moving.ledger.append(history, intent)
         except ConflictError:
             tools.console.info("Someone else moved the champion: deciding again.")
             continue
@@ -84,6 +98,11 @@ def _newer(tools: Tools, history: History, source: Source) -> Entry | None:
     if tools.repository.resolve(decision.commit) is None or not source.head:
         return None
     return decision if tools.repository.merge_base(source.head, decision.commit) == source.head else None
+
+
+def _has_champion(moving: Mover, state: State) -> bool:
+    """Say whether there is a champion for a canary to be compared with."""
+    return bool(state.champion or moving.registry.aliases(moving.model).get(moving.alias))
 
 
 def _is_champion(moving: Mover, state: State, found: Found) -> bool:

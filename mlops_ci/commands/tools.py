@@ -18,6 +18,7 @@ from mlops_ci.adapters.ports import (
     Pipeline,
     Registry,
     Repository,
+    Traffic,
 )
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.judgement import Judgement
@@ -57,6 +58,8 @@ class Tools:
         Compares two data sets or stored profiles, as `mlops_ci.drift`.
     functions
         Imports the user's own metrics by reference, from what is installed beside us.
+    traffic
+        What was served and how it went, for a canary.
     shell
         None where no code of the change may run: a job that holds tokens.
     ledger, read_judgement, operate, actor, now
@@ -76,6 +79,7 @@ class Tools:
     pipeline: Callable[[], Pipeline]
     profile: Callable[[str, int, Mapping[str, str]], str] = _absent
     drift: Callable[..., DriftReport] = _absent
+    traffic: Callable[[], Traffic] = _absent
     shell: Shell | None = None
     ledger: Callable[[], Ledger] = _absent
     read_judgement: Callable[[Path], Judgement] = _absent

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from mlops_ci.core.canary.decide import Rule
+from mlops_ci.core.canary.reading import RateReading, Reading
 from mlops_ci.settings.block import Block
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -88,6 +89,25 @@ class CanarySettings(Block):
         if len(steps) < 2 or not rising or steps[0] <= 0 or steps[-1] != 1:
             raise ValueError("must rise from above 0 to 1, such as [0.05, 0.25, 1]: 1 is the promotion")
         return steps
+
+    @property
+    def reading(self) -> Reading:
+        """Which columns mean what."""
+        return Reading(
+            version=self.version,
+            time=self.time,
+            id=self.id,
+            unit=self.unit,
+            rates={
+                name: RateReading(
+                    column=rate.column,
+                    objective=rate.objective,
+                    label=rate.label,
+                    positive=rate.positive,
+                )
+                for name, rate in self.rates.items()
+            },
+        )
 
     @property
     def rule(self) -> Rule:

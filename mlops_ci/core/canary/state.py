@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mlops_ci.core.canary.decide import Outcome, Rule
@@ -162,5 +162,8 @@ def _with(before: Canary, entry: Entry, act: str) -> Canary:
         if act in ("start", "step"):
             share, step = float(before.open.details["share"]), int(before.open.details["step"])
             opened = (*opened, Segment(share=share, step=step, since=seconds(entry.time)))
-        return Canary(**{**values, "open": None, "segments": opened})
+        end = before.end
+        if end is not None and "outcome" in entry.details:
+            end = replace(end, details={**end.details, **entry.details})
+        return Canary(**{**values, "open": None, "segments": opened, "end": end})
     return before
