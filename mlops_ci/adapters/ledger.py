@@ -69,7 +69,7 @@ class GitLedger:
         self._reference = f"refs/heads/{branch}"
         self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
         self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
-        self._environment = _environment(url, token, environ)
+        self._environment = remote_environment(url, token, environ)
 
     @property
     def address(self) -> str:
@@ -246,7 +246,7 @@ def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
     return url, token
 
 
-def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return git's environment: no configuration but ours, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}

@@ -17,10 +17,11 @@ from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Ledger, Pipeline, Registry, Traffic
-from mlops_ci.cli.session import Session, Unit
+from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
-from mlops_ci.errors import HoldoutError, ServiceError
+from mlops_ci.core.report import Report
+from mlops_ci.errors import HoldoutError, ServiceError, UsageError
 from mlops_ci.settings import Settings
 
 
@@ -40,6 +41,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
         traffic=lambda: _traffic(session, unit),
+        page=_page(session),
         shell=_shell(session, unit) if runs_code else None,
         profile=_profile,
         drift=_drift,
@@ -62,6 +64,15 @@ def _traffic(session: Session, unit: Unit) -> Traffic:
 
     uri = session.options.get("tracking_uri") or unit.settings.registry.tracking_uri
     return MlflowTraffic(Connection(uri, None, session.repository.root), outcomes.mlflow)
+
+
+def _page(session: Session) -> Callable[[Report], str]:
+    def page(report: Report) -> str:
+        from mlops_ci.render import render  # noqa: PLC0415
+
+        return render(report, "html", templates_of(session))
+
+    return page
 
 
 def _profile(data: str, min_count: int, kinds: Mapping[str, str]) -> str:
@@ -134,8 +145,17 @@ def registry_of(session: Session, settings: Settings) -> Registry:
     from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
     registry = settings.registry
+    uri = session.options.get("tracking_uri") or registry.tracking_uri
+    if session.on_forge and not uri and not (session.repository.root / "mlflow.db").exists():
+        # The embedded default would be empty in a job: no champion, and so a pass that proves nothing.
+        raise UsageError(
+            "no MLflow server is named, so there is no champion to compare with",
+            remedy="set the variable MLFLOW_TRACKING_URI, or registry.tracking_uri in mlops-ci.yaml; a run"
+            " that a fork or Dependabot started gets neither variables nor secrets, and is judged by the"
+            " workflows mlops-ci-forks.yml and mlops-ci-gate.yml",
+        )
     return MlflowRegistry(
-        session.options.get("tracking_uri") or registry.tracking_uri,
+        uri,
         session.options.get("registry_uri") or registry.registry_uri,
         root=session.repository.root,
         experiment=registry.experiment,

@@ -12,11 +12,12 @@ from mlops_ci.settings.model import (
     PrivacySettings,
     PromotionSettings,
     RegistrySettings,
+    ReportSettings,
     Settings,
     json_schema,
 )
 from mlops_ci.settings.policy import policy_of
-from mlops_ci.settings.trust import trusted
+from mlops_ci.settings.trust import own_keys, trusted
 
 __all__ = [
     "CanarySettings",
@@ -30,10 +31,12 @@ __all__ = [
     "PromotionSettings",
     "RateSettings",
     "RegistrySettings",
+    "ReportSettings",
     "Settings",
     "TracesSettings",
     "json_schema",
     "load",
+    "own_keys",
     "policy_from_mapping",
     "policy_of",
     "read_settings",

@@ -240,6 +240,14 @@ class PrivacySettings(Block):
     """Columns whose values may always be shown."""
 
 
+class ReportSettings(Block):
+    """How reports are delivered."""
+
+    comment: Literal["separate", "together"] = "separate"
+    """Of several models in one repository: `separate` gives each a comment of its own, `together` puts
+    all that say so into one."""
+
+
 class Settings(Block):
     """One model's settings."""
 
@@ -253,12 +261,16 @@ class Settings(Block):
     promotion: PromotionSettings = PromotionSettings()
     canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
+    report: ReportSettings = ReportSettings()
 
 
 class _Models(Block):
     """A file that holds several models."""
 
     models: list[Settings] = Field(min_length=1)
+    """One block of settings a model."""
+    report: ReportSettings = ReportSettings()
+    """How reports are delivered, for all models that do not say it themselves."""
 
 
 def json_schema() -> dict[str, Any]:
