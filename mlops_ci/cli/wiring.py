@@ -16,7 +16,7 @@ from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
-from mlops_ci.adapters.ports import Ledger, Pipeline, Registry
+from mlops_ci.adapters.ports import Ledger, Pipeline, Registry, Traffic
 from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
@@ -40,6 +40,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         evaluations=EvaluationFiles(frames),
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
+        traffic=lambda: _traffic(session, unit),
         page=_page(session),
         shell=_shell(session, unit) if runs_code else None,
         profile=_profile,
@@ -50,6 +51,19 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         actor=actor_of(session),
         functions=partial(load_functions, outside=session.repository.root),
     )
+
+
+def _traffic(session: Session, unit: Unit) -> Traffic:
+    outcomes = unit.settings.canary.outcomes if unit.settings.canary else ""
+    if isinstance(outcomes, str):
+        from mlops_ci.adapters.data.traffic import TrafficFiles  # noqa: PLC0415
+
+        return TrafficFiles(outcomes, unit.root)
+    from mlops_ci.adapters.mlflow.client import Connection  # noqa: PLC0415
+    from mlops_ci.adapters.mlflow.traffic import MlflowTraffic  # noqa: PLC0415
+
+    uri = session.options.get("tracking_uri") or unit.settings.registry.tracking_uri
+    return MlflowTraffic(Connection(uri, None, session.repository.root), outcomes.mlflow)
 
 
 def _page(session: Session) -> Callable[[Report], str]:

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
+from mlops_ci.settings.canary import CanarySettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -303,6 +304,7 @@ class Settings(Block):
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
     promotion: PromotionSettings = PromotionSettings()
+    canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
     report: ReportSettings = ReportSettings()
 
