@@ -62,6 +62,8 @@ def _nested(key: str, item: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _resolve(schema: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    # A block that may be absent is a choice between it and nothing.
+    item = next((one for one in item.get("anyOf", []) if "$ref" in one), item)
     reference = item.get("$ref") or item.get("additionalProperties", {}).get("$ref")
     return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else item
 

@@ -71,6 +71,8 @@ def deliver(session: Session, reports: Sequence[Report], *, together: Collection
             url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
         if shared:
             url = _publish_together(session, shared, overrides) or url
+    decided = next(report for report in reports if report.exit_code == code)
+    session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)

@@ -22,7 +22,7 @@ from mlops_ci.cli.options import (
 from mlops_ci.cli.session import Session, Unit, open_session, units
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.check import check as run_check
-from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.reproduce import reproduce as run_reproduce
 from mlops_ci.commands.tamper import approvals_needed
 from mlops_ci.core.bundle import Failure, Manifest

@@ -18,6 +18,7 @@ from mlops_ci.adapters.ports import (
     Pipeline,
     Registry,
     Repository,
+    Traffic,
 )
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.judgement import Judgement
@@ -58,6 +59,8 @@ class Tools:
         Compares two data sets or stored profiles, as `mlops_ci.drift`.
     functions
         Imports the user's own metrics by reference, from what is installed beside us.
+    traffic
+        What was served and how it went, for a canary.
     page
         Renders a report as one HTML page; None where none is kept.
     shell
@@ -79,6 +82,7 @@ class Tools:
     pipeline: Callable[[], Pipeline]
     profile: Callable[[str, int, Mapping[str, str]], str] = _absent
     drift: Callable[..., DriftReport] = _absent
+    traffic: Callable[[], Traffic] = _absent
     page: Callable[[Report], str] | None = None
     shell: Shell | None = None
     ledger: Callable[[], Ledger] = _absent

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.model import (
@@ -198,8 +199,11 @@ def _parse(text: bytes, source: str) -> dict[str, Any]:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise SettingsError(source, [f"{place}{error.problem or 'not YAML'}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise SettingsError(source, [f"not YAML: {str(error).splitlines()[0]}"]) from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingsError(source, [f"not YAML: {said:.300}"]) from None
+    if unfolds(raw, 50_000):
+        raise SettingsError(source, ["its anchors unfold to more than 50,000 values"])
     if not isinstance(raw, dict):
         raise SettingsError(
             source, ["must be a mapping of settings"], remedy="write one with `mlops-ci init`"

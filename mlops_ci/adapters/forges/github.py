@@ -31,7 +31,8 @@ class GitHubForge:
         When to comment: ``always``; ``changes``, not where nothing differs from the champion;
         ``failures``, not where the check passes; ``off``. A comment that is there is kept up to date.
     status_context
-        Name of a commit status to set beside the job's own check, or None for none.
+        Name of a commit status to set beside the job's own check. With None there is one where this
+        workflow was started by another (``workflow_run``), named ``mlops-ci/<target branch>``.
     env
         The runner's environment.
     console
@@ -165,7 +166,7 @@ class GitHubForge:
         return self._deliver_comment(stamp, compose)
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the job summary, the comment, annotations, and the commit status.
+        """Deliver a report to the comment, annotations and the job summary.
 
         Nothing here raises: what cannot be delivered one way is in the others, and said.
         """
@@ -174,7 +175,7 @@ class GitHubForge:
     def publish_together(
         self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
     ) -> str | None:
-        """Deliver several reports, the gravest first, with one comment; the status is the gravest's."""
+        """Deliver several reports, the gravest first, with one comment."""
         return self._publish(reports, rendered, {"comment": comment}, key)
 
     def _publish(
@@ -192,9 +193,15 @@ class GitHubForge:
         for report, forms in zip(reports, rendered, strict=True):
             self._annotate(report)
             self._summarise(forms.get("markdown") or body, body)
-        state = {0: "success", 1: "failure", 3: "failure"}.get(first.exit_code, "error")
-        self._set_status(first.source, state, first.headline)
         return url
+
+    def conclude(self, code: int, text: str) -> None:
+        """Set the commit status once, by the gravest of all reports."""
+        self._set_status(self.source(), {0: "success", 1: "failure", 3: "failure"}.get(code, "error"), text)
+
+    def reference(self, number: int) -> str | None:
+        """Return the ref under which GitHub keeps a pull request's head, a fork's too."""
+        return f"refs/pull/{number}/head"
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps of the same job."""
@@ -253,13 +260,23 @@ class GitHubForge:
         for notice in [notice for notice in report.notices if notice.level != "note"][:ANNOTATIONS]:
             self._console.warn(notice.text, title=title)
 
+    def _own_context(self, source: Source) -> str | None:
+        """Return the status that stands for this run where the run's own check shows nowhere.
+
+        The check of a workflow that another one started is not on the pull request. A status is one of a
+        commit, which may be the head of several pull requests: the target branch is in its name, so that
+        what passed against another branch's policy does not count here.
+        """
+        return f"mlops-ci/{source.target}" if self._change.from_run and source.target else None
+
     def _set_status(self, source: Source, state: str, description: str) -> None:
-        if self._status_context is None or not self._token or not source.head:
+        context = self._status_context or self._own_context(source)
+        if context is None or not self._token or not source.head:
             return
         text = " ".join(description.split())
         body = {
             "state": state,
-            "context": self._status_context,
+            "context": context,
             "description": text if len(text) <= DESCRIPTION_LIMIT else text[: DESCRIPTION_LIMIT - 1] + "…",
             **({"target_url": source.run_url} if source.run_url else {}),
         }

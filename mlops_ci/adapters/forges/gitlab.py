@@ -237,6 +237,13 @@ class GitLabForge:
         create = sticky.creates(self._mode, *reports)
         return self._deliver(stamp, lambda present: body if create or present else None)
 
+    def conclude(self, code: int, text: str) -> None:
+        """Do nothing: the exit code says it."""
+
+    def reference(self, number: int) -> str | None:
+        """Return None: the checkout has the change."""
+        return None
+
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""
         lines = [

@@ -138,6 +138,13 @@ class TerminalForge:
             self.publish(report, forms, key=key)
         return None
 
+    def conclude(self, code: int, text: str) -> None:
+        """Do nothing: the exit code says it."""
+
+    def reference(self, number: int) -> str | None:
+        """Return None: the checkout has the change."""
+        return None
+
     def outputs(self, values: Mapping[str, str]) -> None:
         """Do nothing: there is no later step."""
 

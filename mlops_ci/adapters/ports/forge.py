@@ -60,5 +60,11 @@ class Forge(Protocol):
         is each report's own. As with `publish`, nothing is raised.
         """
 
+    def conclude(self, code: int, text: str) -> None:
+        """Say once, after all reports, how the run ends: its exit code, and one sentence."""
+
+    def reference(self, number: int) -> str | None:
+        """Return the git ref of a change's head; None where a checkout always has it."""
+
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps of the same job."""
