@@ -13,6 +13,8 @@ from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("adoption", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
+    "doctor": ("adoption", "Find what would keep the gate from working here, each with its remedy."),
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "promote": (
@@ -63,8 +65,8 @@ def cli() -> None:
 
     \b
     Try it:            mlops-ci demo
+    Guard your own:    mlops-ci init
     On this branch:    mlops-ci check
-    In a workflow:     see the README
 
     Exit codes: 0 pass, 1 worse, 2 wrong usage or settings, 3 held for approval, 4 a service failed
     (try again), 5 no evidence that can be trusted.
