@@ -73,7 +73,7 @@ def test_third_party_actions_are_pinned_by_commit() -> None:
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
     command = cli.get_command(None, verb)  # type: ignore[arg-type]
     assert command is not None
-    assert command.help
+    assert f"mlops-ci {verb}" in (command.help or ""), "show how it is called"
     assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from mlops_ci.adapters.report_files import read_reports
 from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import output_options
 
@@ -22,5 +21,7 @@ def report(path: Path, **options: Any) -> int:
     As a page:       mlops-ci report report.json --output report.html
     As a comment:    mlops-ci report report.json --format markdown
     """
+    from mlops_ci.adapters.report_files import read_reports  # noqa: PLC0415
+
     show(read_reports(path), options, {})
     return 0

@@ -53,6 +53,10 @@ def demo(folder: Path) -> int:
 
     Everything is real and local: git, a three-stage DVC pipeline on the 1,797 handwritten digits that ship
     with scikit-learn, a DVC remote in a folder, and MLflow in a sqlite file. It takes under a minute.
+
+    \b
+    Here:         mlops-ci demo
+    Elsewhere:    mlops-ci demo --dir /tmp/demo
     """
     _require_local_parts()
     repository = DemoRepository(folder)

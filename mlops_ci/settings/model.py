@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
 from mlops_ci.settings.canary import CanarySettings
+from mlops_ci.settings.examples import with_examples
 
 RelativePath = Annotated[str, Field(min_length=1)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -368,5 +369,5 @@ class _Models(Block):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of mlops-ci.yaml, for editors."""
-    schema = TypeAdapter(Settings | _Models).json_schema(by_alias=True)
+    schema = with_examples(TypeAdapter(Settings | _Models).json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlops-ci.yaml", **schema}
