@@ -42,16 +42,22 @@ def deliver(session: Session, reports: Sequence[Report]) -> int:
     shown = bool(options.get("form") or options.get("output"))
     # A terminal prints one form; `show` below renders what was asked for by name.
     wanted = FORMS if session.on_forge or options.get("report_dir") else () if shown else ("text",)
+    full: OSError | None = None
     for report in reports:
         rendered = {form: render(report, form, overrides) for form in wanted}
         if options.get("report_dir"):
-            files |= _write_files(Path(options["report_dir"]), report, rendered)
+            try:
+                files |= _write_files(Path(options["report_dir"]), report, rendered)
+            except OSError as error:
+                full = error  # what can still be told is told first
         if session.on_forge or not shown:
             url = session.forge.publish(report, rendered, key=f"{report.command} {report.model}") or url
     code = gravest(reports)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)
+    if full is not None:
+        raise full
     return code
 
 

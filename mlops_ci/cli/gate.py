@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.cli.delivery import announce, deliver
+from mlops_ci.cli.ending import Cancelled, cancelled, of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -78,8 +80,15 @@ def check(**options: Any) -> int:
         return deliver(session, [could_not_tell("mlops-ci", error, session.source)])
     for unit in models:
         announce(session.forge, unit.settings.registry.model, session.source.run_url)
-    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
-        reports = [_checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)]
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
+            reports = [
+                _checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)
+            ]
+    except Cancelled:
+        with suppress(MlopsCiError, OSError):
+            deliver(session, [cancelled(unit.settings.registry.model, session.source) for unit in models])
+        raise
     return deliver(session, reports)
 
 
@@ -102,6 +111,11 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
         )
     except MlopsCiError as error:
         return could_not_tell(model, error, source, unit.notices)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        return could_not_tell(model, trouble, source, unit.notices)
 
 
 @click.command()
