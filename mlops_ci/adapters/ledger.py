@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -28,7 +29,10 @@ _RACES = (
     *("(fetch first)", "(non-fast-forward)", "(stale info)", "cannot lock ref", "failed to update ref"),
     *("incorrect old value", "reference already exists", "unable to update local ref"),
 )
-_DENIED = ("authentication failed", "could not read username", "403", "401", "permission denied", "denied to")
+_DENIED = re.compile(
+    r"authentication failed|could not read username|error: 40[13]\b|permission denied|denied to",
+    re.IGNORECASE,
+)
 
 
 class GitLedger:
@@ -102,7 +106,7 @@ class GitLedger:
         ServiceError
             If the remote does not answer, or does not let us write.
         """
-        trouble = ""
+        trouble, broken = "", 0
         for attempt in range(_TRIES):
             # What was read last is tried first: where it is old, the push fails and the next try reads.
             tip = self._known if attempt == 0 and self._known else self._tip()
@@ -120,6 +124,10 @@ class GitLedger:
                 time.sleep(random.uniform(0, 0.05 * min(attempt, 10)))  # noqa: S311 (not a secret)
             trouble = self._push(self._commit(tip, entry, extended(now, entry)))
             self._known = None
+            # A race is lost and run again often; a remote that breaks is asked as often as for reading.
+            broken += bool(trouble) and not _raced(trouble)
+            if broken == _ATTEMPTS and not self._history(self._tip(), entry.model).holds(entry.nonce):
+                break
         raise ServiceError(
             "the ledger", f"{self.address} takes no entry: {trouble}", remedy="Try again later."
         )
@@ -182,7 +190,7 @@ class GitLedger:
         """
         done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
         said = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode == 0 or any(sign in said for sign in _RACES):
+        if done.returncode == 0 or _raced(said):
             return "" if done.returncode == 0 else _last(said)
         if "[remote rejected]" in said or "[rejected]" in said:
             raise ServiceError(
@@ -214,7 +222,7 @@ class GitLedger:
         )
 
     def _denied(self, said: str) -> bool:
-        return any(sign in said.lower() for sign in _DENIED)
+        return _DENIED.search(said) is not None
 
     def _access(self, said: str) -> MlopsCiError:
         return ServiceError(
@@ -247,6 +255,10 @@ class GitLedger:
         except subprocess.TimeoutExpired:
             said = f"no answer in {_TIMEOUT} s".encode()
             return subprocess.CompletedProcess(arguments, 124, b"", said)
+
+
+def _raced(said: str) -> bool:
+    return any(sign in said for sign in _RACES)
 
 
 def _without_login(url: str, token: str | None) -> tuple[str, str | None]:

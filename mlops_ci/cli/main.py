@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
+from mlops_ci.cli.ending import cancellable, of_machine
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
@@ -85,7 +87,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every expected failure ends in one message and its exit code."""
     try:
-        code = cli.main(standalone_mode=False, windows_expand_args=False)
+        with cancellable():
+            code = cli.main(standalone_mode=False, windows_expand_args=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -98,4 +101,11 @@ def main() -> None:
         # the reader of our output has gone; say nothing more, also not while Python shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        with suppress(OSError):
+            click.echo(f"mlops-ci: {trouble}", err=True)
+        sys.exit(trouble.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
