@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
+from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
 
@@ -251,6 +252,8 @@ class Settings(Block):
     drift: DriftSettings = DriftSettings()
     promotion: PromotionSettings = PromotionSettings()
     privacy: PrivacySettings = PrivacySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    retrain: RetrainSettings = RetrainSettings()
 
 
 class _Models(Block):
