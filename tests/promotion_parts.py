@@ -33,7 +33,8 @@ from mlops_ci.adapters.ports import PipelineRun
 from mlops_ci.commands.adopt import Known, adopt_pipeline, adopt_version
 from mlops_ci.commands.check import check
 from mlops_ci.commands.lineage import lineage
-from mlops_ci.commands.promote import Word, promote
+from mlops_ci.commands.promote import promote
+from mlops_ci.commands.promote_report import Word
 from mlops_ci.commands.reconcile import reconcile
 from mlops_ci.commands.reproduce import reproduce
 from mlops_ci.commands.rollback import rollback

@@ -24,8 +24,8 @@ from mlops_ci.cli.session import Session, Unit, open_session, units
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.check import could_not_tell
 from mlops_ci.commands.lineage import lineage as run_lineage
-from mlops_ci.commands.promote import Word
 from mlops_ci.commands.promote import promote as run_promote
+from mlops_ci.commands.promote_report import Word
 from mlops_ci.commands.reconcile import reconcile as run_reconcile
 from mlops_ci.commands.rollback import rollback as run_rollback
 from mlops_ci.commands.tools import Tools

@@ -22,7 +22,7 @@ from mlops_ci.settings import Settings, policy_of
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A verdict, and what it was reached on."""
+    """A verdict, and what it was reached on; `versions` are the newest of the model, newest first."""
 
     verdict: Verdict
     champion: Champion | None = None
@@ -30,6 +30,7 @@ class Judged:
     notices: Sequence[Notice] = ()
     reasons: Sequence[str] = ()
     matched: Matched | None = None
+    versions: Sequence[Champion] = ()
 
 
 def judge(
@@ -43,10 +44,11 @@ def judge(
     """Compare with the champion in the way that its evidence allows."""
     name, policy = settings.registry.model, policy_of(settings)
     champion = registry.champion(name, settings.registry.champion)
+    versions = registry.history(name)
     said = [Notice(text=text) for text in manifest.notices]
     holdout: dict[str, Any] = {}
     if candidate is not None:
-        holdout = _holdout(registry, name, candidate)
+        holdout = _holdout(registry, name, candidate, versions)
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
@@ -84,14 +86,16 @@ def judge(
         notices=said,
         reasons=reasons,
         matched=matched,
+        versions=versions,
     )
 
 
-def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:
+def _holdout(
+    registry: Registry, model: str, candidate: Evaluation, versions: Sequence[Champion]
+) -> dict[str, Any]:
     """Return the holdout's identity, and how often it was used: each use lets some luck through."""
     digest = holdout_digest(candidate)
     uses = registry.holdout_uses(model, digest, excluding=evaluation_digest(candidate))
-    versions = registry.history(model)
     promotions = sum(version.tags.get(tags.HOLDOUT_DIGEST) == digest for version in versions)
     return {"digest": digest, "n": len(candidate), "uses": uses, "promotions": promotions}
 

@@ -45,13 +45,6 @@ def trusted_labels(
     return place, ["the labels are this change's own copy of the holdout, not the target branch's"]
 
 
-def folder_listing(folder: Path) -> bytes:
-    """Return a folder's listing as DVC writes it; the MD5 of these bytes is the checksum in dvc.lock."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
-    return json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True).encode()
-
-
 def _in_folder(evidence: Evidence, inner: str, checksum: str, recorded: Mapping[str, str]) -> bool:
     """Say whether the target branch records a folder whose listing has the holdout with this checksum."""
     if evidence.manifest.holdout_folder is None:

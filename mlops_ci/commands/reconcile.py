@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlops_ci.commands.candidates import decide_again, find
-from mlops_ci.commands.moving import Mover, deploy, mover
+from mlops_ci.commands.deploying import deploy
+from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import History, clock_ran_back, moves, project
 from mlops_ci.core.report import Action, Notice, Report, Source

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlops_ci.commands.moving import TRIES, Mover, deploy, mover
+from mlops_ci.commands.deploying import deploy
+from mlops_ci.commands.moving import TRIES, Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import Entry, History, State, model_digest, project, promoted_versions
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source

@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from mlops_ci.adapters.dvc.cache import dvc_checksum, listing
 from mlops_ci.adapters.dvc.config import cache_directory
-from mlops_ci.adapters.dvc.planned import dvc_checksum, planned_stages
-from mlops_ci.adapters.dvc.project import Project, read_project
+from mlops_ci.adapters.dvc.graph import Project
+from mlops_ci.adapters.dvc.planned import planned_stages
+from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
 from mlops_ci.adapters.dvc.work import Work, select_targets
@@ -130,6 +132,10 @@ class DvcPipeline:
     def checksum(self, path: Path) -> str:
         """Return DVC's checksum of a file or folder, wherever it stands."""
         return dvc_checksum(path)
+
+    def listing(self, folder: Path) -> bytes:
+        """Return a folder's listing as DVC writes it; the MD5 of these bytes is its checksum."""
+        return listing(folder)
 
     def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""

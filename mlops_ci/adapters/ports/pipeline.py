@@ -71,6 +71,9 @@ class Pipeline(Protocol):
     def checksum(self, path: Path) -> str:
         """Return the pipeline's own checksum of a file or folder, wherever it stands."""
 
+    def listing(self, folder: Path) -> bytes:
+        """Return a folder's listing as the pipeline writes it; the MD5 of these bytes is its checksum."""
+
     def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the environment's lock files, by path, here or at a revision."""
 
