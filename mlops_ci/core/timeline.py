@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mlops_ci.core.canary.decide import Outcome
+from mlops_ci.core.canary.state import canaries
+from mlops_ci.core.canary.windows import written
+from mlops_ci.core.ledger import History, moves
+from mlops_ci.core.monitor.record import watched
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
@@ -66,3 +72,64 @@ class Timeline:
     servings: Sequence[Serving] = ()
     windows: Sequence[Seen] = ()
     steps: Sequence[Step] = ()
+
+
+def servings_of(history: History, since: str, until: str) -> list[Serving]:
+    """Return who served when, by the ledger.
+
+    Parameters
+    ----------
+    since, until
+        When the first champion began to serve, and where the timeline ends.
+    """
+    champions: list[tuple[str, str]] = []
+    for entry in moves(history.entries):
+        if entry.to_version and (not champions or champions[-1][0] != entry.to_version):
+            champions.append((entry.to_version, entry.time if champions else since))
+    ends = [*(start for _, start in champions[1:]), until]
+    made = [
+        Serving(version=version, since=start, until=end)
+        for (version, start), end in zip(champions, ends, strict=True)
+    ]
+    for canary in canaries(history):
+        last = len(canary.segments) - 1
+        back = canary.outcome == Outcome.ROLLBACK
+        made += [
+            Serving(
+                version=canary.challenger,
+                since=written(one.since),
+                until=written(one.until) if one.until is not None else until,
+                role="challenger",
+                share=one.share,
+                rolled_back=back and index == last,
+            )
+            for index, one in enumerate(canary.segments)
+        ]
+    return made
+
+
+def windows_of(history: History, metric: str) -> list[Seen]:
+    """Return what monitoring saw, window by window, where labels told the metric."""
+    made = []
+    for one in watched(history):
+        found = one.performance.get(metric)
+        if found is None or found.get("value") is None:
+            continue
+        value, expected = found["value"], found.get("holdout")
+        lower, upper = found.get("lower"), found.get("upper")
+        known = expected is not None and lower is not None and upper is not None
+        state: Literal["fine", "drift", "loss"] = "drift" if "drift" in one.raised else "fine"
+        made.append(
+            Seen(
+                since=one.start,
+                until=one.end,
+                version=one.champion,
+                value=value,
+                # kept is the interval of the difference to the holdout
+                lower=expected + lower if known else None,
+                upper=expected + upper if known else None,
+                expected=expected,
+                state="loss" if "loss" in one.raised else state,
+            )
+        )
+    return made

@@ -136,7 +136,6 @@ class DemoRepository:
             raise PipelineError(f"`{' '.join(command)}` failed: {' '.join(last)}") from None
 
 
-
 def demo_environment() -> Mapping[str, str]:
     """Return the variables that make git somebody's whose own settings do not matter, and find our Python."""
     identity = {
@@ -145,6 +144,8 @@ def demo_environment() -> Mapping[str, str]:
         for key, value in (("NAME", _NAME), ("EMAIL", "demo@example.invalid"))
     }
     alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_NO_ANALYTICS": "1"}
+    # The models are small: threads that wait for each other take longer, by far on a busy machine.
+    alone["OMP_NUM_THREADS"] = "1"
     # Stages call `python`: it has to be the one that has scikit-learn.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**identity, **alone, "PATH": path}

@@ -84,17 +84,13 @@ def _lanes(servings: Sequence[Mapping[str, Any]], versions: Sequence[str], acros
             x, end = across(one["since"]), across(one["until"])
             tall = 16 if one["role"] == "champion" else 9
             what = f"version {version} as {one['role']}"
-            title = (
-                f"{what}, {one['share']:.0%} of the requests, {one['since'][:10]} to {one['until'][:10]}"
-            )
+            title = f"{what}, {one['share']:.0%} of the requests, {one['since'][:10]} to {one['until'][:10]}"
             marks.append(
                 f'<rect class="serving {one["role"]}" x="{x:.1f}" y="{top + 11 - tall / 2:.1f}"'
                 f' width="{max(end - x, 2.5):.1f}" height="{tall}" rx="2"><title>{escape(title)}</title></rect>'
             )
             if one["rolled_back"]:
-                marks.append(
-                    f'<path class="back" d="M{end - 5:.1f} {top + 6:.1f} l10 10 m0 -10 l-10 10"/>'
-                )
+                marks.append(f'<path class="back" d="M{end - 5:.1f} {top + 6:.1f} l10 10 m0 -10 l-10 10"/>')
     return marks
 
 
@@ -113,7 +109,9 @@ def _plot(timeline: Mapping[str, Any], across: Place, top: float) -> str:
         value = index * step
         if low <= value <= high:
             y = up(value)
-            marks.append(f'<line class="grid" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            marks.append(
+                f'<line class="grid" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
             marks.append(f'<text x="{LEFT - 10:g}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>')
     marks.append(
         f'<text class="name" x="14" y="{top + PLOT / 2:.0f}" text-anchor="middle"'

@@ -1,4 +1,4 @@
-"""What `deploy_command` runs: fetch the versions that serve, and tell the router each one's share."""
+"""What `deploy_command` runs: fetch the versions that are to serve, and tell the router each one's share."""
 
 import json
 import os
@@ -7,7 +7,9 @@ import pathlib
 PLACE = pathlib.Path(__file__).parent
 name = os.environ["MLOPS_CI_MODEL_NAME"]
 champion = os.environ["MLOPS_CI_MODEL_VERSION"]
-shares = {champion: 1.0}
+challenger = os.environ.get("MLOPS_CI_CHALLENGER", "")
+share = float(os.environ.get("MLOPS_CI_SHARE", "0"))
+shares = {champion: 1 - share, challenger: share} if challenger else {champion: 1.0}
 
 for version in shares:
     folder = PLACE / "models" / version

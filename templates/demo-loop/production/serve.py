@@ -1,7 +1,7 @@
 """Production, simulated: the requests of some days, answered by the versions that the router names.
 
-Requests come at random from the real hours of those days. Each answer is written down with the label that came
-later, and with the hour as the archive has it.
+Requests come at random from the real hours of those days. Each answer is written down with the label that
+came later, and with the hour as the archive has it.
 """
 
 import argparse
@@ -42,13 +42,13 @@ shares = json.loads((PLACE / "router.json").read_text())["shares"]
 rows["model_version"] = rng.choice(list(shares), p=list(shares.values()), size=size)
 for version, part in rows.groupby("model_version"):
     model = next((PLACE / "models" / version).rglob("reads.json")).parent
-    rows.loc[part.index, "y_score"] = busy.scores(model, part, live=True)
-rows["y_pred"] = (rows["y_score"] >= 0.5).astype(int)
-rows["y_true"] = (rows["count"] > 150).astype(int)
+    rows.loc[part.index, "score"] = busy.scores(model, part, live=True)
+rows["predicted"] = (rows["score"] >= 0.5).astype(int)
+rows["busy"] = (rows["count"] > 150).astype(int)
 
 log = rows.drop(columns=["id", "date", "count", "start", "stamp"]).sort_values("time")
-log.insert(0, "request", [f"{since:%Y%m%d}-{number:05d}" for number in range(size)])
+log.insert(0, "id", [f"{since:%Y%m%d%H%M}-{number:05d}" for number in range(size)])
 log["time"] = log["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-place = PLACE / "outcomes" / f"{since:%Y-%m-%d}.csv"
+place = PLACE / "outcomes" / f"{since:%Y%m%dT%H%M}.csv"
 place.parent.mkdir(exist_ok=True)
 log.to_csv(place, index=False, float_format="%.6g")

@@ -11,14 +11,12 @@ model = os.environ.get("MLOPS_CI_MODEL", "models/busy")
 output = pathlib.Path(os.environ.get("MLOPS_CI_OUTPUT", "reports/predictions.csv"))
 hours = pd.read_csv("data/holdout.csv")
 score = busy.scores(model, hours)
-rows = pd.DataFrame(
-    {"id": hours["id"], "y_true": hours["busy"], "y_pred": (score >= 0.5).astype(int), "y_score": score}
-)
+rows = hours[["id", "busy"]].assign(predicted=(score >= 0.5).astype(int), score=score)
 
 output.parent.mkdir(exist_ok=True)
 if output.suffix == ".parquet":
     rows.to_parquet(output, index=False)
 else:
     rows.to_csv(output, index=False, float_format="%.6f")
-    accuracy = float((rows["y_true"] == rows["y_pred"]).mean())
+    accuracy = float((rows["busy"] == rows["predicted"]).mean())
     pathlib.Path("metrics.json").write_text(json.dumps({"accuracy": accuracy}) + "\n")
