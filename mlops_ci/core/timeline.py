@@ -86,10 +86,10 @@ def servings_of(history: History, since: str, until: str) -> list[Serving]:
     for entry in moves(history.entries):
         if entry.to_version and (not champions or champions[-1][0] != entry.to_version):
             champions.append((entry.to_version, entry.time if champions else since))
-    ends = [*(start for _, start in champions[1:]), until]
+    starts = [start for _, start in champions]
     made = [
         Serving(version=version, since=start, until=end)
-        for (version, start), end in zip(champions, ends, strict=True)
+        for (version, start), end in zip(champions, [*starts[1:], until], strict=False)
     ]
     for canary in canaries(history):
         last = len(canary.segments) - 1
