@@ -29,7 +29,7 @@ local = hours["date"] + pd.to_timedelta(hours["hour"], unit="h")
 # The clocks go back once: of the two hours of that name, the table has the first.
 hours["start"] = local.dt.tz_localize("America/New_York", ambiguous=True).dt.tz_convert("UTC")
 since, until = pd.Timestamp(asked.since), pd.Timestamp(asked.until)
-hours = hours[(hours["start"] >= since) & (hours["start"] < until)]
+hours = hours[(hours["start"] >= since) & (hours["start"] <= until - pd.Timedelta("1h"))]
 
 rng = np.random.default_rng(zlib.crc32(asked.since.encode()))
 size = round((until - since) / pd.Timedelta("1D") * asked.a_day)
