@@ -1,4 +1,4 @@
-"""The circle, once around, on five months of real bicycle rentals; nobody's hand is in it.
+"""The circle, once around, on seven months of real bicycle rentals; nobody's hand is in it.
 
 Data -> check -> promote -> canary -> monitoring -> drift -> retrain -> data. A change that no holdout could
 find wrong is caught on live traffic, and a model that the city left behind is replaced.
@@ -15,11 +15,13 @@ from mlops_ci.demo.repository import DemoRepository
 from mlops_ci.demo.story import Story
 
 START = datetime(2011, 7, 1, 12, tzinfo=UTC)
-SUMMER_ENDS = datetime(2011, 8, 22, 12, tzinfo=UTC)
-AUTUMN = [
-    datetime(2011, month, day, 12, tzinfo=UTC) for month, day in ((10, 3), (10, 17), (10, 31), (11, 14))
+SUMMER_ENDS = datetime(2011, 9, 19, 12, tzinfo=UTC)
+WINTER = [
+    datetime(2011, 11, 14, 12, tzinfo=UTC),
+    datetime(2011, 12, 12, 12, tzinfo=UTC),
+    datetime(2012, 1, 9, 12, tzinfo=UTC),
 ]
-END = datetime(2011, 11, 28, 12, tzinfo=UTC)
+END = datetime(2012, 2, 6, 12, tzinfo=UTC)
 # A window of the canary, and the hour after it.
 LOOK = timedelta(days=7, hours=1)
 LOOKS = 4
@@ -46,7 +48,7 @@ class Loop:
         self.summer()
         self.surge()
         self.fix()
-        self.autumn()
+        self.winter()
         self.retrained()
 
     def begin(self) -> None:
@@ -64,14 +66,14 @@ class Loop:
 
     def summer(self) -> None:
         """See drift without a proven loss: summer is hotter than what the model knows."""
-        self.story.chapter("August. Hotter than all that the model has seen.")
+        self.story.chapter("Summer. Hotter than all that the model has seen.")
         self._serve(SUMMER_ENDS)
         self._watch()
         self._retrain("drift alone")
         said = "Data drift in every window, a proven loss in none: that opens an issue and trains nothing."
         self.story.step("Summer drifts: an issue", said, kind="notice")
         self.production.fetch()
-        self._new_data("Two more months of data")
+        self._new_data("The summer's data")
         self._canary("Version 2 passes its canary", "2")
 
     def surge(self) -> None:
@@ -85,7 +87,11 @@ class Loop:
         self._gate("new-weather-feed", "The new feed passes the gate")
         self._serve(self.production.now + LOOK)
         found = story.run("canary", "look", ends=1)
-        story.step("False positives surge: rolled back, by nobody's hand", _sentence(found), kind="bad")
+        story.step(
+            "False positives surge: rolled back, by nobody's hand",
+            f"{_sentence(found)} {self._right()}",
+            kind="bad",
+        )
         self._only("2")
 
     def fix(self) -> None:
@@ -96,11 +102,11 @@ class Loop:
         self._gate("clock-is-utc", "The fix passes the gate")
         self._canary("The fixed version passes its canary", "4")
 
-    def autumn(self) -> None:
-        """See drift and a proven loss: the city rides more than in the same weather of spring."""
+    def winter(self) -> None:
+        """See drift and a proven loss: the city rides more than in the winter before."""
         story = self.story
-        story.chapter("Autumn. Cold again, but the city rides more than it did in spring.")
-        for moment in AUTUMN:
+        story.chapter("Winter. Cold again, but the city rides more than it did in the winter before.")
+        for moment in WINTER:
             self._serve(moment)
             self._watch()
             found = story.run("retrain")
@@ -108,10 +114,11 @@ class Loop:
                 break
             story.step("Monitoring: not enough to retrain", _sentence(found), kind="notice")
         else:
-            raise story.otherwise("autumn never triggered a retraining")
+            raise story.otherwise("winter never triggered a retraining")
         story.step("Drift and a proven loss: retraining is triggered", _sentence(found), kind="bad")
         self._watch()
         self._retrain("no windows")
+        story.step("The next run triggers nothing", "A reason triggers once.")
 
     def retrained(self) -> None:
         """Let the retraining's candidate go the same way as any other."""
@@ -169,8 +176,13 @@ class Loop:
             found = self.story.run("canary", "look")
             if not found["details"]["canary"]["running"]:
                 break
-        self.story.step(title, _sentence(found), kind="good")
+        self.story.step(title, f"{_sentence(found)} {self._right()}", kind="good")
         self._only(version)
+
+    def _right(self) -> str:
+        """Say how often each version was right in the canary's last week."""
+        said = [f"version {name} in {share:.1%}" for name, share in self.production.right().items()]
+        return f"Right in the last week: {', '.join(said)} of its answers."
 
     def _only(self, version: str) -> None:
         if self.production.shares != {version: 1.0}:

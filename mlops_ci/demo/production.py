@@ -5,6 +5,7 @@ Time in it is simulated: it passes when it is told to, and requests are served m
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from mlops_ci.demo.repository import DemoRepository, demo_environment
 from mlops_ci.errors import PipelineError
 from mlops_ci.render import template_folder
 
-A_DAY = 400
+A_DAY = 300
 """Requests a day."""
 
 
@@ -69,6 +70,18 @@ class Production:
         """
         self._run("serve.py", written(self.now), written(until), "--a-day", str(A_DAY))
         self._pass(until)
+
+    def right(self) -> dict[str, float]:
+        """Return the share of right answers by version, in what was served last."""
+        last = max((self.folder / "outcomes").iterdir())
+        with last.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        versions = sorted({row["model_version"] for row in rows}, key=int)
+        hits = {
+            name: [one["predicted"] == one["busy"] for one in rows if one["model_version"] == name]
+            for name in versions
+        }
+        return {name: sum(some) / len(some) for name, some in hits.items()}
 
     def fetch(self) -> None:
         """Put all hours that are over into the repository's data file, as the retraining does."""
