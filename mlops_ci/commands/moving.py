@@ -195,7 +195,7 @@ class Mover:
             return {}
 
     def _first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already: what was only seen before moved nothing."""
+        """Begin a history with the champion that is there already; what was only seen moved nothing."""
         version = self.registry.aliases(self.model).get(self.alias)
         if any(moves(history.entries)) or version is None:
             return history

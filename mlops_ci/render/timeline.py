@@ -87,7 +87,8 @@ def _lanes(servings: Sequence[Mapping[str, Any]], versions: Sequence[str], acros
             title = f"{what}, {one['share']:.0%} of the requests, {one['since'][:10]} to {one['until'][:10]}"
             marks.append(
                 f'<rect class="serving {one["role"]}" x="{x:.1f}" y="{top + 11 - tall / 2:.1f}"'
-                f' width="{max(end - x, 2.5):.1f}" height="{tall}" rx="2"><title>{escape(title)}</title></rect>'
+                f' width="{max(end - x, 2.5):.1f}" height="{tall}" rx="2">'
+                f"<title>{escape(title)}</title></rect>"
             )
             if one["rolled_back"]:
                 marks.append(f'<path class="back" d="M{end - 5:.1f} {top + 6:.1f} l10 10 m0 -10 l-10 10"/>')
