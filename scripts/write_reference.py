@@ -42,10 +42,22 @@ def settings_page() -> str:
         rows = ["| key | type | default | |", "| --- | --- | --- | --- |"]
         rows += [_row(key, item, block) for key, item in block.get("properties", {}).items()]
         parts.append("\n".join(rows) + "\n")
+        if name == "canary":
+            parts.append(_rates())
     return "\n".join(parts)
 
 
+def _rates() -> str:
+    """Return the keys of one guarded rate, which stand below `canary.rates`."""
+    block = json_schema()["$defs"]["RateSettings"]
+    rows = ["| key of a rate | type | default | |", "| --- | --- | --- | --- |"]
+    rows += [_row(key, item, block) for key, item in block["properties"].items()]
+    return f"{block['description']}\n\n" + "\n".join(rows) + "\n"
+
+
 def _resolve(schema: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    # A block that may be absent is a choice between it and nothing.
+    item = next((one for one in item.get("anyOf", []) if "$ref" in one), item)
     reference = item.get("$ref") or item.get("additionalProperties", {}).get("$ref")
     return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else item
 

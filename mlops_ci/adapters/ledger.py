@@ -22,6 +22,7 @@ BRANCH = "mlops-ci-ledger"
 _TIMEOUT = 60
 _TRIES = 30
 _ATTEMPTS = 3
+_FETCHED = "refs/remotes/ledger"
 # git says these when another push came first; everything else that a remote rejects is a refusal.
 _RACES = (
     *("(fetch first)", "(non-fast-forward)", "(stale info)", "cannot lock ref", "failed to update ref"),
@@ -66,10 +67,11 @@ class GitLedger:
         self.branch = branch
         self._folder = folder
         self._now = now
+        self._known: str | None = None
         self._reference = f"refs/heads/{branch}"
         self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
         self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
-        self._environment = _environment(url, token, environ)
+        self._environment = remote_environment(url, token, environ)
 
     @property
     def address(self) -> str:
@@ -102,7 +104,8 @@ class GitLedger:
         """
         trouble = ""
         for attempt in range(_TRIES):
-            tip = self._tip()
+            # What was read last is tried first: where it is old, the push fails and the next try reads.
+            tip = self._known if attempt == 0 and self._known else self._tip()
             now = self._history(tip, entry.model)
             if now.holds(entry.nonce):
                 return now
@@ -116,6 +119,7 @@ class GitLedger:
                 # The other models' writers are in step with us otherwise.
                 time.sleep(random.uniform(0, 0.05 * min(attempt, 10)))  # noqa: S311 (not a secret)
             trouble = self._push(self._commit(tip, entry, extended(now, entry)))
+            self._known = None
         raise ServiceError(
             "the ledger", f"{self.address} takes no entry: {trouble}", remedy="Try again later."
         )
@@ -139,16 +143,23 @@ class GitLedger:
         """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
         if not self._folder.exists():
             self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
+        self._known = None
         for _ in range(_TRIES):
             said = self._remote("ls-remote", "--", self.url, self._reference).split()
             if not said:
                 return None
             tip = said[0]
             if self._git("cat-file", "-e", f"{tip}^{{tree}}").returncode == 0:
+                self._known = tip
                 return tip
-            # By name: not every server hands out a commit by its SHA. It may have moved on meanwhile.
+            # By name: not every server hands out a commit by its SHA. It may move meanwhile, or go.
+            self._git("update-ref", "-d", _FETCHED)
             options = ("--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head")
-            self._remote("fetch", *options, "--", self.url, f"+{self._reference}:refs/remotes/ledger")
+            self._remote("fetch", *options, "--", self.url, f"+{self._reference}:{_FETCHED}")
+            fetched = self._git("rev-parse", "--verify", "--quiet", _FETCHED).stdout.decode().strip()
+            if fetched:
+                self._known = fetched
+                return fetched
         raise ServiceError("the ledger", f"{self.address} changes faster than it can be read")
 
     def _commit(self, tip: str | None, entry: Entry, text: bytes) -> str:
@@ -246,7 +257,7 @@ def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
     return url, token
 
 
-def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return git's environment: no configuration but ours, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}

@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "history",
         "Make the candidate of the merged commit the champion; decide again, never train.",
     ),
+    "canary": ("canary", "Guard a new version on live traffic: start, look, status, stop."),
     "rollback": ("history", "Go back to an earlier champion, in seconds."),
     "reconcile": ("history", "Find what is not as the ledger says, and finish what was cut short."),
     "compare": ("compare", "Compare the predictions of two models on the same rows."),

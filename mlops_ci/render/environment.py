@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from mlops_ci.core import numbers
-from mlops_ci.render import diagrams, pictures, timeline
+from mlops_ci.render import diagrams, layout, pictures, timeline
 from mlops_ci.render.budget import mark
 from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
 
@@ -69,6 +69,9 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
     made.globals.update(section=_section, **diagrams.GLOBALS)
     if form == "html":
         made.globals.update(**pictures.GLOBALS, **timeline.GLOBALS)
+    if form == "text":
+        made.globals.update(layout.GLOBALS)
+        made.filters.update(layout.FILTERS)
     return made
 
 

@@ -34,6 +34,9 @@ LATER = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": 
 PATIENCE = {"MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.5"}
 
 
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
+
 def resolved(uri: str | None, root: Path) -> str:
     """Return the tracking address: as given, or MLflow's from the environment, or a laptop's default.
 
@@ -74,11 +77,18 @@ def pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def quiet(patience: Mapping[str, str]) -> Iterator[None]:
-    """Let MLflow work without a word and with bounded patience; what the user has set stays."""
+def quiet(patience: Mapping[str, str], token: str | None = None) -> Iterator[None]:
+    """Let MLflow work without a word and with bounded patience; what the user has set stays.
+
+    A token takes the place of the login in MLflow's variables, which is for another server.
+    """
     mine = {**PATIENCE, **patience}
-    before = {name: os.environ.get(name) for name in (*QUIET, *mine)}
+    before = {name: os.environ.get(name) for name in (*QUIET, *mine, *LOGIN)}
     os.environ.update(QUIET, **{name: value for name, value in mine.items() if name not in os.environ})
+    if token is not None:
+        for name in LOGIN:
+            os.environ.pop(name, None)
+        os.environ[LOGIN[-1]] = token
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -103,9 +113,14 @@ class Connection:
         Addresses, or None for MLflow's own settings (environment), else sqlite in `root`.
     root
         Folder that relative database paths are taken from.
+    token
+        For this server alone, or None for MLflow's own variables.
     """
 
-    def __init__(self, tracking_uri: str | None, registry_uri: str | None, root: Path) -> None:
+    def __init__(
+        self, tracking_uri: str | None, registry_uri: str | None, root: Path, token: str | None = None
+    ) -> None:
+        self._token = token
         self.tracking = resolved(tracking_uri, root)
         registry_uri = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
         self.registry = resolved(registry_uri, root) if registry_uri else self.tracking
@@ -150,7 +165,7 @@ class Connection:
         EvidenceError
             If something it should have is not there.
         """
-        with quiet(LATER if self._reached else FIRST):
+        with quiet(LATER if self._reached else FIRST, self._token):
             try:
                 self._client = self._client or self._connect()
                 yield self._client

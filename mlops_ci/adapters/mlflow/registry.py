@@ -28,6 +28,8 @@ class MlflowRegistry:
         Folder that relative database paths are taken from: the repository's root.
     experiment
         Experiment of runs that are made here; None names it ``mlops-ci/<model>``.
+    token
+        For this server alone; None leaves the login to MLflow's own variables.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class MlflowRegistry:
         *,
         root: Path | None = None,
         experiment: str | None = None,
+        token: str | None = None,
     ) -> None:
-        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute())
+        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute(), token)
         self._experiment = experiment
         self._described = Described(self._connection.website)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlops_ci.core.bundle import Manifest
+from mlops_ci.core.canary.reading import Reading
 from mlops_ci.core.evidence import Evaluation
 
 
@@ -88,3 +89,21 @@ class Evaluations(Protocol):
 
     def save(self, one: Evaluation, path: Path) -> None:
         """Write an evaluation in one fixed Parquet layout, sorted by id."""
+
+
+class Traffic(Protocol):
+    """What was served, by version, with its outcomes."""
+
+    def columns(self, reading: Reading, since: float, until: float) -> Mapping[str, Any]:
+        """Return the columns of `reading` for the rows of ``[since, until)``, in seconds since 1970.
+
+        Text is text, numbers are floats, the time is in seconds. No file or no row yet is no error:
+        the columns are empty then.
+
+        Raises
+        ------
+        EvidenceError
+            If a file cannot be read or lacks a column.
+        ServiceError
+            If its place does not answer.
+        """
