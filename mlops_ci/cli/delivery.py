@@ -60,23 +60,38 @@ def deliver(session: Session, reports: Sequence[Report], *, together: Collection
     ]
     code = gravest(reports)
     files: dict[str, str] = {}
+    full: OSError | None = None
     if options.get("report_dir"):
-        files = _write_files(Path(options["report_dir"]), reports, rendered, code)
+        try:
+            files = _write_files(Path(options["report_dir"]), reports, rendered, code)
+        except OSError as error:
+            full = error  # what can still be told is told first
     url = ""
     if session.on_forge or not shown:
-        pairs = list(zip(reports, rendered, strict=True))
-        alone = [pair for pair in pairs if pair[0].model not in together]
-        shared = [pair for pair in pairs if pair[0].model in together]
-        for report, forms in alone:
-            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
-        if shared:
-            url = _publish_together(session, shared, overrides) or url
+        url = _publish(session, list(zip(reports, rendered, strict=True)), overrides, together)
     decided = next(report for report in reports if report.exit_code == code)
     session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)
+    if full is not None:
+        raise full
     return code
+
+
+def _publish(
+    session: Session,
+    pairs: Sequence[tuple[Report, Mapping[str, str]]],
+    overrides: Mapping[str, str],
+    together: Collection[str],
+) -> str:
+    """Publish each report with its rendered forms; return the address of the last comment."""
+    url = ""
+    for report, forms in pairs:
+        if report.model not in together:
+            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
+    shared = [pair for pair in pairs if pair[0].model in together]
+    return (_publish_together(session, shared, overrides) if shared else None) or url
 
 
 def _publish_together(

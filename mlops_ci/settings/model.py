@@ -11,6 +11,7 @@ from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
 from mlops_ci.settings.canary import CanarySettings
 from mlops_ci.settings.examples import with_examples
+from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -308,6 +309,8 @@ class Settings(Block):
     promotion: PromotionSettings = PromotionSettings()
     canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    retrain: RetrainSettings = RetrainSettings()
     report: ReportSettings = ReportSettings()
     _deprecated: tuple[str, ...] = PrivateAttr(default=())
 
