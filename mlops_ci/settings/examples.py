@@ -69,7 +69,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "data": ["logs/predictions/*.parquet"],
         "labels": ["logs/labels/*.parquet"],
         "version": ["model_version"],
-        "freshness": [86400],
+        "freshness": ["36h"],
     },
     "RetrainSettings": {"command": ["dvc repro"], "data": ["data/raw.csv"]},
     "EnvironmentSettings": {
