@@ -66,7 +66,7 @@ class GitLedger:
         git = shutil.which("git", path=environ.get("PATH"))
         if git is None:
             raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
-        url, token = _without_login(url, token)
+        url, token = without_login(url, token)
         self.url = url
         self.branch = branch
         self._folder = folder
@@ -75,7 +75,7 @@ class GitLedger:
         self._reference = f"refs/heads/{branch}"
         self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
         self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
-        self._environment = _environment(url, token, environ)
+        self._environment = remote_environment(url, token, environ)
 
     @property
     def address(self) -> str:
@@ -191,17 +191,17 @@ class GitLedger:
         done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
         said = (done.stdout + done.stderr).decode(errors="replace")
         if done.returncode == 0 or _raced(said):
-            return "" if done.returncode == 0 else _last(said)
+            return "" if done.returncode == 0 else last_words(said)
         if "[remote rejected]" in said or "[rejected]" in said:
             raise ServiceError(
                 "the ledger",
-                f"{self.address} refuses the push: {_last(said)}",
+                f"{self.address} refuses the push: {last_words(said)}",
                 remedy=f"Let this job push to '{self.branch}' (GitHub: `contents: write`, and a ruleset that "
                 "allows it); see docs/ledger.md.",
             )
         if self._denied(said):
             raise self._access(said)
-        return _last(said)
+        return last_words(said)
 
     def _remote(self, *arguments: str) -> str:
         """Call git on the remote, again where it does not answer."""
@@ -218,7 +218,9 @@ class GitLedger:
             if attempt + 1 < _ATTEMPTS:
                 time.sleep(0.5 * 3**attempt)
         raise ServiceError(
-            "the ledger", f"cannot read {self.address}: {_last(said)}", remedy="Check the address; try again."
+            "the ledger",
+            f"cannot read {self.address}: {last_words(said)}",
+            remedy="Check the address; try again.",
         )
 
     def _denied(self, said: str) -> bool:
@@ -227,7 +229,7 @@ class GitLedger:
     def _access(self, said: str) -> MlopsCiError:
         return ServiceError(
             "the ledger",
-            f"{self.address} denies access: {_last(said)}",
+            f"{self.address} denies access: {last_words(said)}",
             remedy="Give a token (GitHub: `contents: write`) or SSH key that may write, and is not expired.",
         )
 
@@ -235,7 +237,7 @@ class GitLedger:
         done = self._git(*arguments, cwd=cwd, stdin=stdin)
         if done.returncode:
             raise ServiceError(
-                "git", f"git {arguments[0]} failed: {_last(done.stderr.decode(errors='replace'))}"
+                "git", f"git {arguments[0]} failed: {last_words(done.stderr.decode(errors='replace'))}"
             )
         return done.stdout
 
@@ -261,7 +263,7 @@ def _raced(said: str) -> bool:
     return any(sign in said for sign in _RACES)
 
 
-def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
+def without_login(url: str, token: str | None) -> tuple[str, str | None]:
     """Return an address without its password, which must not stand in an argument list, and the token."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.password:
@@ -269,7 +271,7 @@ def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
     return url, token
 
 
-def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return git's environment: no configuration but ours, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
@@ -297,7 +299,7 @@ def _environment(url: str, token: str | None, environ: Mapping[str, str]) -> dic
     }
 
 
-def _last(said: str) -> str:
+def last_words(said: str) -> str:
     """Return what git said last that tells something, without secrets, short."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]

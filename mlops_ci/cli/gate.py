@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,8 @@ def check(**options: Any) -> int:
         models = units(session, options["config"], options["only"])
     except MlopsCiError as error:
         return deliver(session, [could_not_tell("mlops-ci", error, session.source)])
-    for unit in models:
-        announce(session.forge, unit.settings.registry.model, session.source.run_url)
+    together = _together(models, options)
+    announce(session, [unit.settings.registry.model for unit in models], together=together)
     try:
         with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
             reports = [
@@ -87,9 +88,16 @@ def check(**options: Any) -> int:
             ]
     except Cancelled:
         with suppress(MlopsCiError, OSError):
-            deliver(session, [cancelled(unit.settings.registry.model, session.source) for unit in models])
+            ended = [cancelled(unit.settings.registry.model, session.source) for unit in models]
+            deliver(session, ended, together=together)
         raise
-    return deliver(session, reports)
+    return deliver(session, reports, together=together)
+
+
+def _together(models: Sequence[Unit], options: Mapping[str, Any]) -> list[str]:
+    """Return the models that share a comment; a job on one of them alone keeps one of its own."""
+    shared = [u.settings.registry.model for u in models if u.settings.report.comment == "together"]
+    return [] if options["only"] else shared
 
 
 def _checked(session: Session, unit: Unit, scratch: Path) -> Report:

@@ -62,7 +62,7 @@ def promote(**options: Any) -> int:
     A held candidate, by hand:              mlops-ci promote --approve "agreed with the fraud team"
     From one environment to the next:       mlops-ci promote --environment production --from staging
     """
-    return _each(options, _promote)
+    return each(options, _promote)
 
 
 def _promote(session: Session, unit: Unit, tools: Tools) -> Report:
@@ -106,7 +106,7 @@ def rollback(**options: Any) -> int:
     To the one before:      mlops-ci rollback --reason "false alarms doubled"
     To a named version:     mlops-ci rollback --to 7
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_rollback(
             unit.settings,
@@ -142,7 +142,7 @@ def reconcile(**options: Any) -> int:
     from mlops_ci.commands.reconcile import reconcile as run_reconcile  # noqa: PLC0415
 
     how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_reconcile(
             unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
@@ -173,7 +173,7 @@ def lineage(query: str | None, **options: Any) -> int:
     Of a commit, or a path:  mlops-ci lineage 4f1c2ab
     Is all as it was:        mlops-ci lineage --verify
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: _with_provenance(
             run_lineage(unit.settings, tools, session.source, query, verify=options["verify"]),
@@ -192,7 +192,7 @@ def _with_provenance(report: Report, path: Path | None) -> Report:
     return report
 
 
-def _each(
+def each(
     options: dict[str, Any], verb: Callable[[Session, Unit, Tools], Report], *, single: bool = False
 ) -> int:
     """Run a verb for each model; a failure becomes its report."""

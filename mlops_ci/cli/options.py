@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = click.Choice(["text", "markdown", "html", "json", "junit"])
+FORMATS = click.Choice(["text", "markdown", "html", "json", "junit", "openmetrics"])
 
 
 def _compose(*options: Callable[[F], F]) -> Callable[[F], F]:

@@ -10,7 +10,7 @@ from mlops_ci.commands.details import details
 from mlops_ci.commands.drift import with_drift
 from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of
+from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of, with_page
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
@@ -68,13 +68,14 @@ def check(
         keep_judgement(tools, registry, ref, judgement)
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(
+    report = replace(
         report,
         candidate=ref,
         actions=(kept,),
         drift=drift.to_dict() if drift else None,
         details=details(settings, tools, registry, manifest, judged),
     )
+    return report if dry_run else with_page(tools, registry, report)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:

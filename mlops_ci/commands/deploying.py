@@ -29,6 +29,11 @@ def deploy(moving: Mover, history: History) -> tuple[History, str]:
         "MLOPS_CI_PREVIOUS_VERSION": state.previous or "",
         "MLOPS_CI_EVENT": state.decision.event,
         "MLOPS_CI_ENVIRONMENT": moving.environment,
+        # A champion that moves takes all traffic: a canary that runs is about another one.
+        "MLOPS_CI_VERSION": state.champion,
+        "MLOPS_CI_CHALLENGER": "",
+        "MLOPS_CI_CHALLENGER_URI": "",
+        "MLOPS_CI_SHARE": "0",
     }
     trouble = ""
     try:

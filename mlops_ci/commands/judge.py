@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
 from mlops_ci.commands.drift import options_of
-from mlops_ci.commands.matching import Matched, match, own_evaluation
+from mlops_ci.commands.matching import Matched, answers_otherwise, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -65,6 +65,9 @@ def judge(
         holdout |= {"n": len(matched.candidate), "matched": matched.how}
         reasons += matched.approvals
         said += matched.notices
+    if candidate is not None and same:
+        # Kept as the champion's own once it is promoted, it is what later candidates are compared with.
+        reasons += answers_otherwise(tools, registry, champion, candidate)
     own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
     functions = tools.functions(own.values())
     verdict = compare(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_ci.commands.canary import instead as canary_instead
+from mlops_ci.commands.canary.acts import begin
 from mlops_ci.commands.candidates import Found, decide_again, find, prove
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import TRIES, Mover, digests_of, mover
@@ -28,6 +30,8 @@ def promote(
     dry_run: bool = False,
 ) -> Report:
     """Promote what the check judged of this commit, if it still may be.
+
+    With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
 
     Raises
     ------
@@ -86,12 +90,22 @@ def carry_out(moving: Mover, offer: Offer, source: Source, word: Word, *, dry_ru
             return superseded(moving.settings, source, state, newer)
         if _is_champion(moving, state, offer.found):
             return _already(moving, history, offer.found, source, dry_run=dry_run)
+        waiting = canary_instead.running(moving, history, offer.found, source, dry_run=dry_run)
+        if waiting is not None:
+            return waiting
         case = _case(moving, offer, history, word)
+        guarded = moving.settings.canary if _has_champion(moving, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            return report(moving, case, word, source)
+            told = report(moving, case, word, source)
+            return canary_instead.planned(moving, told, guarded) if guarded else told
         ref = offer.register({tags.VERDICT: case.judged.verdict.verdict.value})
+        intent = _intent(moving, case, offer, ref, source, word)
         try:
-            history = moving.ledger.append(history, _intent(moving, case, offer, ref, source, word))
+            if guarded:
+                history, trouble = begin(moving, history, intent, guarded.rule)
+                told = report(moving, case, word, source, ref=ref, history=history)
+                return canary_instead.started(moving, told, guarded, trouble)
+            history = moving.ledger.append(history, intent)
         except ConflictError:
             moving.tools.console.info("Someone else moved the champion: deciding again.")
             continue
@@ -119,6 +133,11 @@ def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
     if not commit or repository.resolve(decision.commit) is None or repository.resolve(commit) is None:
         return None
     return decision if repository.merge_base(commit, decision.commit) == commit else None
+
+
+def _has_champion(moving: Mover, state: State) -> bool:
+    """Say whether there is a champion for a canary to be compared with."""
+    return bool(state.champion or moving.registry.aliases(moving.model).get(moving.alias))
 
 
 def _is_champion(moving: Mover, state: State, found: Found) -> bool:

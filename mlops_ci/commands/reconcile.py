@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlops_ci.commands.canary.mending import mend
 from mlops_ci.commands.candidates import decide_again, find
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
+from mlops_ci.core.canary.state import canaries
 from mlops_ci.core.ledger import History, clock_ran_back, moves
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
@@ -60,6 +62,7 @@ def reconcile(
     history = _finished(moving, history, found, dry_run=dry_run)
     history = _by_hand(moving, history, source, hand_moved, found, dry_run=dry_run)
     history = _previous_and_deployed(moving, history, found, dry_run=dry_run)
+    history = _canary(moving, history, found, dry_run=dry_run)
     if clock_ran_back(history):
         found.say(
             "The times in the ledger run backwards: a clock was wrong. Its order still holds.", level="note"
@@ -175,6 +178,19 @@ def _previous_and_deployed(moving: Mover, history: History, found: _Findings, *,
     return history
 
 
+def _canary(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
+    """Finish what was begun with a canary."""
+    if found.code:
+        return history
+    mended = mend(moving, history, dry_run=dry_run)
+    for text in mended.said:
+        found.say(text)
+    found.actions += mended.actions
+    if mended.trouble:
+        found.say(f"It failed again: {mended.trouble}", code=ServiceError.exit_code, level="danger")
+    return mended.history
+
+
 def _never_promoted(
     settings: Settings, tools: Tools, moving: Mover, history: History, source: Source, found: _Findings
 ) -> None:
@@ -183,6 +199,7 @@ def _never_promoted(
         candidate = find(settings, tools, moving.registry, source)
         here = [entry for entry in moves(history.entries) if entry.environment == moving.environment]
         known = {entry.digests.get("model") for entry in here}
+        known |= {one.begun.digests.get("model") for one in canaries(history, moving.environment)}
         if candidate.digest in known:
             return
         judged, _, _ = decide_again(settings, tools, moving.registry, candidate)

@@ -55,6 +55,8 @@ MANIFEST_ARTIFACT = "evidence/manifest.json"
 PROFILE_ARTIFACT = "evidence/profile.json"
 """Profile of the data that the model was trained on: monitoring never needs the data itself."""
 VERDICT_FOLDER = "mlops_ci/verdicts"
+PAGE_ARTIFACT = "mlops_ci/report.html"
+"""The newest check's report as a page."""
 
 
 def ledger_head(name: str) -> str:

@@ -8,6 +8,9 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
+from mlops_ci.settings.canary import CanarySettings
+from mlops_ci.settings.examples import with_examples
+from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -284,6 +287,14 @@ class PrivacySettings(Block):
     """Columns whose values may always be shown."""
 
 
+class ReportSettings(Block):
+    """How reports are delivered."""
+
+    comment: Literal["separate", "together"] = "separate"
+    """Of several models in one repository: `separate` gives each a comment of its own, `together` puts
+    all that say so into one."""
+
+
 class Settings(Block):
     """One model's settings."""
 
@@ -295,7 +306,11 @@ class Settings(Block):
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
     promotion: PromotionSettings = PromotionSettings()
+    canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
     def _champions_differ(self) -> Settings:
@@ -350,9 +365,12 @@ class _Models(Block):
     """A file that holds several models."""
 
     models: list[Settings] = Field(min_length=1)
+    """One block of settings a model."""
+    report: ReportSettings = ReportSettings()
+    """How reports are delivered, for all models that do not say it themselves."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of mlops-ci.yaml, for editors."""
-    schema = TypeAdapter(Settings | _Models).json_schema(by_alias=True)
+    schema = with_examples(TypeAdapter(Settings | _Models).json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlops-ci.yaml", **schema}

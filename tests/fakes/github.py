@@ -45,9 +45,13 @@ ROUTES = {
     "update_comment": ("PATCH", f"{REPO}/issues/comments/<int:id>"),
     "delete_comment": ("DELETE", f"{REPO}/issues/comments/<int:id>"),
     "list_pulls": ("GET", f"{REPO}/pulls"),
+    "create_pull": ("POST", f"{REPO}/pulls"),
     "get_pull": ("GET", f"{REPO}/pulls/<int:number>"),
     "permission": ("GET", f"{REPO}/collaborators/<username>/permission"),
     "create_status": ("POST", f"{REPO}/statuses/<sha>"),
+    "list_artifacts": ("GET", f"{REPO}/actions/runs/<int:run>/artifacts"),
+    "download_artifact": ("GET", f"{REPO}/actions/artifacts/<int:id>/zip"),
+    "stored_artifact": ("GET", "/storage/<int:id>"),
     "dispatch": ("POST", f"{REPO}/dispatches"),
     "dispatch_workflow": ("POST", f"{REPO}/actions/workflows/<workflow>/dispatches"),
 }
@@ -59,6 +63,7 @@ NEEDS = {
     "create_issue": ("issues",),
     "update_issue": ("issues", "pull-requests"),
     "create_status": ("statuses",),
+    "create_pull": ("pull-requests",),
     "dispatch": ("contents",),
     "dispatch_workflow": ("actions",),
 }
@@ -83,7 +88,11 @@ class GitHub(FakeServer):
 
     def __init__(self, repository: str = "octo/models", *, token: str = "job-token", port: int = 0) -> None:
         super().__init__(
-            CONTRACT, ROUTES, port=port, prefixes=("/api/v3", "/api"), unchecked=frozenset({"viewer"})
+            CONTRACT,
+            ROUTES,
+            port=port,
+            prefixes=("/api/v3", "/api"),
+            unchecked=frozenset({"viewer", "stored_artifact"}),
         )
         self.repository = repository
         self.token = token
@@ -94,6 +103,7 @@ class GitHub(FakeServer):
         self.pulls: dict[int, Pull] = {}
         self.issues: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
+        self.artifacts: list[tuple[int, str, bytes]] = []
         self.statuses: list[dict[str, Any]] = []
         self.dispatches: list[dict[str, Any]] = []
         self._ids = itertools.count(1001)
@@ -138,6 +148,8 @@ class GitHub(FakeServer):
 
     def admit(self, request: Request, route: str, values: dict[str, Any]) -> str:
         """Return the login of the token, if it has the permission that the endpoint needs."""
+        if route == "stored_artifact":
+            return ""  # the address itself is the key, as of a signed one
         login = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "), "")
         if not login:
             raise RefusalError(401, "Bad credentials")
@@ -201,6 +213,13 @@ class GitHub(FakeServer):
         ]
         return page(request, found, lambda pull: self._pull(pull, "pull-request-simple"))
 
+    def _create_pull(self, request: Request, login: str, body: Any) -> Response:
+        number = max([0, *self.issues, *self.pulls]) + 1
+        self.add_pull(number, "d" * 40, author=login, branch=body["head"], target=body["base"])
+        # A pull request is an issue too, as far as its title and body go.
+        self.issues[number] = {"number": number, "state": "open", "labels": [], "user": self._person(login), **{key: body[key] for key in ("title", "body")}, "pull_request": {"url": "https://api.github.example/pull", "html_url": "https://github.example/pull", "diff_url": "https://github.example/pull.diff", "patch_url": "https://github.example/pull.patch"}}  # fmt: skip
+        return answer(self._pull(self.pulls[number], "pull-request"), 201)
+
     def _get_pull(self, request: Request, login: str, body: Any, number: int) -> Response:
         if number not in self.pulls:
             raise RefusalError(404, "Not Found")
@@ -225,6 +244,25 @@ class GitHub(FakeServer):
         made = {**body, "creator": self._person(login), "created_at": self._now(), "updated_at": self._now()}
         return answer(CONTRACT.complete("status", made), 201)
 
+    def _list_artifacts(self, request: Request, login: str, body: Any, run: int) -> Response:
+        name = request.args.get("name")
+        found = [
+            CONTRACT.complete(
+                "artifact",
+                {"id": id_, "name": kept, "size_in_bytes": len(data), "workflow_run": {"id": run}},
+            )
+            for id_, (of, kept, data) in enumerate(self.artifacts, 1)
+            if of == run and name in {None, kept}
+        ]
+        return answer({"total_count": len(found), "artifacts": found})
+
+    def _download_artifact(self, request: Request, login: str, body: Any, id: int) -> Response:  # noqa: A002
+        return Response(status=302, headers={"Location": f"{self.url}/storage/{id}"})
+
+    def _stored_artifact(self, request: Request, login: str, body: Any, id: int) -> Response:  # noqa: A002
+        headers = {"Content-Disposition": f'attachment; filename="{self.artifacts[id - 1][1]}.zip"'}
+        return Response(self.artifacts[id - 1][2], content_type="application/zip", headers=headers)
+
     def _list_issues(self, request: Request, login: str, body: Any) -> Response:
         state = request.args.get("state", "open")
         found = [issue for issue in self.issues.values() if state in {"all", issue["state"]}]
@@ -236,6 +274,7 @@ class GitHub(FakeServer):
         self.issues[number] = {
             **{key: body[key] for key in ("title", "body") if key in body},
             "number": number,
+            "html_url": f"https://github.example/{self.repository}/issues/{number}",
             "state": "open",
             "labels": labels,
             "user": self._person(login),
@@ -307,6 +346,7 @@ class GitHub(FakeServer):
             schema,
             {
                 "number": pull.number,
+                "html_url": f"https://github.example/{self.repository}/pull/{pull.number}",
                 "state": pull.state,
                 "user": self._person(pull.author),
                 "head": side(pull.head_repository, pull.branch, pull.head),

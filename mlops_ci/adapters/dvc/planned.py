@@ -36,6 +36,22 @@ def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Sta
     return [now if current else replace(now, outs=dict.fromkeys(now.outs, "")) for _, now in found], current
 
 
+def declared(project: Project) -> list[Stage]:
+    """Return all stages as dvc.yaml declares them: what will run, whatever dvc.lock says once ran.
+
+    Checksums are those of dvc.lock where the files are not here. A frozen stage is said to be one in its
+    command: it does not run, and what dvc.lock names stands for what it would make.
+    """
+    stages = []
+    for address, stage in project.stages.items():
+        planned = _planned(project, stage)
+        frozen = f"(frozen) {planned.command}" if stage.frozen else planned.command
+        # The output of a stage that has not run yet is declared, and has no checksum.
+        outs = {**dict.fromkeys(stage.declared_outs, ""), **planned.outs}
+        stages.append(replace(planned, name=address, command=frozen, outs=outs))
+    return stages
+
+
 def _made_from(stage: Stage) -> Any:
     deps = sorted((dep.path, dep.checksum) for dep in stage.deps)
     return stage.command, dict(stage.params), deps, sorted(stage.inputs), sorted(stage.outs)

@@ -37,14 +37,32 @@ def read_project(root: Path, files: Iterable[str]) -> Project:
     ]
     for name in names:
         pure = PurePosixPath(name)
-        if pure.name in ("dvc.yaml", "dvc.yml"):
-            declared, resolved = declared_stages(root / name)
-            complete = complete and resolved
-            locked = _locked(root, str(pure.with_name("dvc.lock")), locks)
-            stages |= _combine(pure, declared, locked, resolved=resolved)
-        elif pure.suffix == ".dvc" and ".dvc" not in pure.parts[:-1]:
-            data += _data(root / name, pure)
+        try:
+            resolved = _read_one(root, pure, stages, data, locks)
+        except (TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
+            raise PipelineError(
+                f"{name} is not as DVC writes it: {str(error)[:200]}", remedy="Write it anew with DVC."
+            ) from error
+        complete = complete and resolved
     return Project(root=root, stages=stages, data=data, locks=locks, complete=complete)
+
+
+def _read_one(
+    root: Path,
+    pure: PurePosixPath,
+    stages: dict[str, LockedStage],
+    data: list[Tracked],
+    locks: dict[str, str],
+) -> bool:
+    """Add what one file describes; return whether all of its templates could be resolved."""
+    if pure.name in ("dvc.yaml", "dvc.yml"):
+        declared, resolved = declared_stages(root / pure)
+        locked = _locked(root, str(pure.with_name("dvc.lock")), locks)
+        stages |= _combine(pure, declared, locked, resolved=resolved)
+        return resolved
+    if pure.suffix == ".dvc" and ".dvc" not in pure.parts[:-1]:
+        data += _data(root / pure, pure)
+    return True
 
 
 def _combine(

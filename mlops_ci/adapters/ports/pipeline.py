@@ -78,7 +78,10 @@ class Pipeline(Protocol):
         """Return the checksums of the environment's lock files, by path, here or at a revision."""
 
     def stages_at(self, revision: str) -> list[Stage]:
-        """Return the stages as they stand at a revision, without running or fetching anything."""
+        """Return the stages as declared at a revision, without running or fetching anything."""
+
+    def unreadable_at(self, revision: str) -> list[str]:
+        """Return the pipeline files at a revision whose stages cannot be told without running something."""
 
 
 class Repository(Protocol):
