@@ -62,11 +62,11 @@ class Cells:
     rest: Array
 
 
-def cells_of(score: Array, alarm: Array) -> Cells:
-    """Return the cells of a window's rows; each row is one up to two thousand rows."""
+def cells_of(score: Array, alarm: Array, most: int = _CELLS) -> Cells:
+    """Return the cells of a window's rows in the order of scores; up to `most` rows, each is its own."""
     order = np.lexsort((alarm, score))
     score, alarm = score[order].astype(np.float64), alarm[order].astype(bool)
-    part = np.arange(len(score)) * min(_CELLS, len(score)) // len(score) * 2 + alarm
+    part = np.arange(len(score)) * min(most, len(score)) // len(score) * 2 + alarm
     _, place = np.unique(part, return_inverse=True)
     rows = np.bincount(place).astype(np.float64)
     inside = np.clip(score, 5e-5, 1 - 5e-5)  # as the gate's log loss is clipped
