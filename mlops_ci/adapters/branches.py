@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_ci.adapters.ledger import environment_of, last_words, without_login
+from mlops_ci.adapters.ledger import last_words, remote_environment, without_login
 from mlops_ci.errors import ServiceError, UsageError
 
 _TIMEOUT = 120
@@ -44,7 +44,7 @@ class GitBranches:
         self._root = root
         options = ("core.hooksPath=/dev/null", "core.fsmonitor=false", f"safe.directory={root}")
         self._command = [str(Path(git).absolute()), *(word for one in options for word in ("-c", one))]
-        self._environment = environment_of(plain or "", token, environ)
+        self._environment = remote_environment(plain or "", token, environ)
 
     def commit(self, base: str, files: Mapping[str, bytes], message: str) -> str:
         """Return the SHA of a commit on a base that changes only these files; nothing points at it yet."""

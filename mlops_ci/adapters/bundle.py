@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters.files import file_digest
+from mlops_ci.adapters import plain_json
+from mlops_ci.adapters.files import file_digest, path_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
 from mlops_ci.core.lineage import canonical_json
@@ -22,6 +21,8 @@ from mlops_ci.errors import EvidenceError
 
 MAX_MANIFEST = 8 * 2**20
 MAX_FILES = 20_000
+MAX_NAME = 1024
+MAX_BYTES = 2**36
 REMEDY = "run `mlops-ci reproduce` again, and hand its folder over as it is"
 
 
@@ -66,6 +67,8 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     if manifest.failure is not None:
         return Evidence(manifest=manifest, places={})
     found = {path.relative_to(place).as_posix(): path for path in _regular_files(place)}
+    if sum(path.stat().st_size for path in found.values()) > MAX_BYTES:
+        _refuse(place, f"it has more than {MAX_BYTES:,} bytes")
     del found[MANIFEST]
     if set(found) != set(manifest.files):
         odd = sorted(set(found) ^ set(manifest.files))
@@ -83,34 +86,39 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     )
     places = {name: place / name for name in named if name is not None}
     for name, path in places.items():
-        if not inside(name) or not path.exists():
+        if not inside(name) or not _exists(path):
             _refuse(place, f"it names '{name:.80}', which is not in it")
+    _prove_model(place, manifest, places)
     return Evidence(manifest=manifest, places=places)
+
+
+def _prove_model(place: Path, manifest: Manifest, places: dict[str, Path]) -> None:
+    """Refuse a digest that is not that of the model's bytes: by it a model counts as the champion's own."""
+    digest = path_digest(places[manifest.model_path]) if manifest.model_path else None
+    if digest != manifest.model_digest:
+        _refuse(place, "the digest of the model is not that of its bytes")
 
 
 def _manifest(path: Path) -> Manifest:
     if path.is_symlink() or path.stat().st_size > MAX_MANIFEST:
         _refuse(path, f"it is a link, or larger than {MAX_MANIFEST} bytes")
     try:
-        raw: Any = json.loads(path.read_bytes(), parse_constant=_number, parse_float=_number)
-    except (ValueError, RecursionError) as error:
+        raw = plain_json.parse(path.read_bytes())
+    except ValueError as error:
         _refuse(path, f"not JSON: {error}")
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != BUNDLE_VERSION:
-        _refuse(path, f"its schema_version is {version!r:.20}, this mlops-ci reads {BUNDLE_VERSION}")
+        _refuse(path, f"its schema_version is {version!s:.20}, this mlops-ci reads {BUNDLE_VERSION}")
     try:
         return TypeAdapter(Manifest).validate_python(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        _refuse(path, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+        where = ".".join(str(part)[:40] for part in first["loc"])
+        _refuse(path, f"{where:.200}: {first['msg']:.200}")
 
 
-def _number(text: str) -> float:
-    """Refuse NaN and infinity, also where a number such as 1e999 only turns into one."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text:.20} is not a finite number")
-    return value
+def _exists(path: Path) -> bool:
+    return len(str(path)) < MAX_NAME and len(path.name.encode()) < 256 and path.exists()
 
 
 def _refuse(place: Path, problem: str) -> NoReturn:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from mlops_ci.adapters import plain_json
 from mlops_ci.core.judgement import SCHEMA_VERSION, Judgement
 from mlops_ci.errors import EvidenceError
 
@@ -25,8 +25,8 @@ def read_judgement(path: Path) -> Judgement:
     if path.stat().st_size > MAX_SIZE:
         raise EvidenceError(f"{path.name}: the judgement is larger than {MAX_SIZE} bytes", remedy=REMEDY)
     try:
-        raw = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        raw = plain_json.parse(path.read_bytes())
+    except ValueError:
         raise EvidenceError(f"{path.name}: the judgement is not JSON", remedy=REMEDY) from None
     if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
         raise EvidenceError(f"{path.name}: the judgement has another schema_version", remedy=REMEDY)

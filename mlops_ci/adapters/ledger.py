@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -22,12 +23,16 @@ BRANCH = "mlops-ci-ledger"
 _TIMEOUT = 60
 _TRIES = 30
 _ATTEMPTS = 3
+_FETCHED = "refs/remotes/ledger"
 # git says these when another push came first; everything else that a remote rejects is a refusal.
 _RACES = (
     *("(fetch first)", "(non-fast-forward)", "(stale info)", "cannot lock ref", "failed to update ref"),
     *("incorrect old value", "reference already exists", "unable to update local ref"),
 )
-_DENIED = ("authentication failed", "could not read username", "403", "401", "permission denied", "denied to")
+_DENIED = re.compile(
+    r"authentication failed|could not read username|error: 40[13]\b|permission denied|denied to",
+    re.IGNORECASE,
+)
 
 
 class GitLedger:
@@ -66,10 +71,11 @@ class GitLedger:
         self.branch = branch
         self._folder = folder
         self._now = now
+        self._known: str | None = None
         self._reference = f"refs/heads/{branch}"
         self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
         self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
-        self._environment = environment_of(url, token, environ)
+        self._environment = remote_environment(url, token, environ)
 
     @property
     def address(self) -> str:
@@ -100,9 +106,10 @@ class GitLedger:
         ServiceError
             If the remote does not answer, or does not let us write.
         """
-        trouble = ""
+        trouble, broken = "", 0
         for attempt in range(_TRIES):
-            tip = self._tip()
+            # What was read last is tried first: where it is old, the push fails and the next try reads.
+            tip = self._known if attempt == 0 and self._known else self._tip()
             now = self._history(tip, entry.model)
             if now.holds(entry.nonce):
                 return now
@@ -116,6 +123,11 @@ class GitLedger:
                 # The other models' writers are in step with us otherwise.
                 time.sleep(random.uniform(0, 0.05 * min(attempt, 10)))  # noqa: S311 (not a secret)
             trouble = self._push(self._commit(tip, entry, extended(now, entry)))
+            self._known = None
+            # A race is lost and run again often; a remote that breaks is asked as often as for reading.
+            broken += bool(trouble) and not _raced(trouble)
+            if broken == _ATTEMPTS and not self._history(self._tip(), entry.model).holds(entry.nonce):
+                break
         raise ServiceError(
             "the ledger", f"{self.address} takes no entry: {trouble}", remedy="Try again later."
         )
@@ -139,16 +151,23 @@ class GitLedger:
         """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
         if not self._folder.exists():
             self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
+        self._known = None
         for _ in range(_TRIES):
             said = self._remote("ls-remote", "--", self.url, self._reference).split()
             if not said:
                 return None
             tip = said[0]
             if self._git("cat-file", "-e", f"{tip}^{{tree}}").returncode == 0:
+                self._known = tip
                 return tip
-            # By name: not every server hands out a commit by its SHA. It may have moved on meanwhile.
+            # By name: not every server hands out a commit by its SHA. It may move meanwhile, or go.
+            self._git("update-ref", "-d", _FETCHED)
             options = ("--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head")
-            self._remote("fetch", *options, "--", self.url, f"+{self._reference}:refs/remotes/ledger")
+            self._remote("fetch", *options, "--", self.url, f"+{self._reference}:{_FETCHED}")
+            fetched = self._git("rev-parse", "--verify", "--quiet", _FETCHED).stdout.decode().strip()
+            if fetched:
+                self._known = fetched
+                return fetched
         raise ServiceError("the ledger", f"{self.address} changes faster than it can be read")
 
     def _commit(self, tip: str | None, entry: Entry, text: bytes) -> str:
@@ -171,7 +190,7 @@ class GitLedger:
         """
         done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
         said = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode == 0 or any(sign in said for sign in _RACES):
+        if done.returncode == 0 or _raced(said):
             return "" if done.returncode == 0 else last_words(said)
         if "[remote rejected]" in said or "[rejected]" in said:
             raise ServiceError(
@@ -205,7 +224,7 @@ class GitLedger:
         )
 
     def _denied(self, said: str) -> bool:
-        return any(sign in said.lower() for sign in _DENIED)
+        return _DENIED.search(said) is not None
 
     def _access(self, said: str) -> MlopsCiError:
         return ServiceError(
@@ -240,6 +259,10 @@ class GitLedger:
             return subprocess.CompletedProcess(arguments, 124, b"", said)
 
 
+def _raced(said: str) -> bool:
+    return any(sign in said for sign in _RACES)
+
+
 def without_login(url: str, token: str | None) -> tuple[str, str | None]:
     """Return an address without its password, which must not stand in an argument list, and the token."""
     parts = urlsplit(url)
@@ -248,7 +271,7 @@ def without_login(url: str, token: str | None) -> tuple[str, str | None]:
     return url, token
 
 
-def environment_of(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return git's environment: no configuration but ours, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}

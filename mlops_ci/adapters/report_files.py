@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from mlops_ci.adapters import plain_json
 from mlops_ci.core.report import SCHEMA_VERSION, Report
 from mlops_ci.errors import EvidenceError, UsageError
 
+MAX_SIZE = 64 * 2**20
 REMEDY = "give a file that `--format json` or the action's output `report-json` wrote"
 
 
@@ -24,16 +25,18 @@ def read_reports(path: Path) -> list[Report]:
         If it is not a report, or one of another version.
     """
     try:
-        raw = json.loads(path.read_bytes())
+        if path.stat().st_size > MAX_SIZE:
+            raise EvidenceError(f"{path}: it is larger than {MAX_SIZE} bytes", remedy=REMEDY)
+        raw = plain_json.parse(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise EvidenceError(f"{path}: not JSON: {error}", remedy=REMEDY) from None
     reports = raw if isinstance(raw, list) else [raw]
     for one in reports:
         version = one.get("schema_version") if isinstance(one, dict) else None
         if version != SCHEMA_VERSION:
-            problem = f"its schema_version is {version!r:.20}, this mlops-ci reads {SCHEMA_VERSION}"
+            problem = f"its schema_version is {version!s:.20}, this mlops-ci reads {SCHEMA_VERSION}"
             raise EvidenceError(f"{path}: {problem}", remedy=REMEDY)
     try:
         return TypeAdapter(list[Report]).validate_python(reports)

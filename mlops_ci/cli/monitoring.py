@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mlops_ci.cli.delivery import deliver, templates_of
+from mlops_ci.cli.delivery import deliver
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -20,9 +20,9 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Session, Unit, open_session, units
+from mlops_ci.cli.session import Session, Unit, open_session, templates_of, units
 from mlops_ci.cli.wiring import tools_for
-from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.monitor.windows import read_time
 from mlops_ci.core.report import Report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Registry
@@ -32,7 +32,7 @@ def details(
     """
     found: dict[str, Any] = {"params": dict(manifest.params), "policy": policy_in_words(settings)}
     if judged.champion is not None:
-        found["history"] = _history(settings, tools, registry)
+        found["history"] = _history(settings, judged.versions)
         found["champion_params"] = _champion_params(tools, registry, judged.champion)
     # Under `strict` every look at the holdout counts, and a curve is one more.
     if judged.matched is not None and not settings.gate.strict:
@@ -53,12 +53,7 @@ def policy_in_words(settings: Settings) -> dict[str, Any]:
     return {"gate": gate, "metrics": metrics}
 
 
-def _history(settings: Settings, tools: Tools, registry: Registry) -> list[dict[str, Any]]:
-    try:
-        versions = registry.history(settings.registry.model, VERSIONS)
-    except MlopsCiError as error:
-        tools.console.info(f"The versions so far are not shown: {error.problem}")
-        return []
+def _history(settings: Settings, versions: Sequence[Champion]) -> list[dict[str, Any]]:
     named = {*settings.metrics}
     return [
         {
@@ -66,7 +61,7 @@ def _history(settings: Settings, tools: Tools, registry: Registry) -> list[dict[
             "created": one.created,
             "metrics": {name: value for name, value in one.metrics.items() if name in named},
         }
-        for one in reversed(versions)
+        for one in reversed(versions[:VERSIONS])
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
 from mlops_ci.commands.drift import options_of
-from mlops_ci.commands.matching import Matched, match, own_evaluation
+from mlops_ci.commands.matching import Matched, answers_otherwise, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -22,7 +22,7 @@ from mlops_ci.settings import Settings, policy_of
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A verdict, and what it was reached on."""
+    """A verdict, and what it was reached on; `versions` are the newest of the model, newest first."""
 
     verdict: Verdict
     champion: Champion | None = None
@@ -30,6 +30,7 @@ class Judged:
     notices: Sequence[Notice] = ()
     reasons: Sequence[str] = ()
     matched: Matched | None = None
+    versions: Sequence[Champion] = ()
 
 
 def judge(
@@ -43,10 +44,11 @@ def judge(
     """Compare with the champion in the way that its evidence allows."""
     name, policy = settings.registry.model, policy_of(settings)
     champion = registry.champion(name, settings.registry.champion)
+    versions = registry.history(name)
     said = [Notice(text=text) for text in manifest.notices]
     holdout: dict[str, Any] = {}
     if candidate is not None:
-        holdout = _holdout(registry, name, candidate)
+        holdout = _holdout(registry, name, candidate, versions)
     if champion is None:
         verdict = hold(_without_champion(settings), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
@@ -63,6 +65,9 @@ def judge(
         holdout |= {"n": len(matched.candidate), "matched": matched.how}
         reasons += matched.approvals
         said += matched.notices
+    if candidate is not None and same:
+        # Kept as the champion's own once it is promoted, it is what later candidates are compared with.
+        reasons += answers_otherwise(tools, registry, champion, candidate)
     own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
     functions = tools.functions(own.values())
     verdict = compare(
@@ -84,14 +89,16 @@ def judge(
         notices=said,
         reasons=reasons,
         matched=matched,
+        versions=versions,
     )
 
 
-def _holdout(registry: Registry, model: str, candidate: Evaluation) -> dict[str, Any]:
+def _holdout(
+    registry: Registry, model: str, candidate: Evaluation, versions: Sequence[Champion]
+) -> dict[str, Any]:
     """Return the holdout's identity, and how often it was used: each use lets some luck through."""
     digest = holdout_digest(candidate)
     uses = registry.holdout_uses(model, digest, excluding=evaluation_digest(candidate))
-    versions = registry.history(model)
     promotions = sum(version.tags.get(tags.HOLDOUT_DIGEST) == digest for version in versions)
     return {"digest": digest, "n": len(candidate), "uses": uses, "promotions": promotions}
 

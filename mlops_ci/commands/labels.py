@@ -23,16 +23,26 @@ def trusted_labels(
 
     A holdout in git is read at the target branch's tip. One in DVC is taken from the evidence if its checksum
     is the one that the target branch records.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence lacks it: labels of the change's own file are no substitute.
     """
-    if settings.evaluation.holdout is None or evidence.manifest.holdout is None:
+    if settings.evaluation.holdout is None:
         return None, []
-    place = evidence.places[evidence.manifest.holdout]
     inner = _in_repository(tools, settings.evaluation.holdout)
     content = tools.repository.read(source.base, inner) if source.base else None
     if content is not None:
         kept = tools.scratch / PurePosixPath(inner).name
         kept.write_bytes(content)
         return kept, []
+    if evidence.manifest.holdout is None:
+        raise EvidenceError(
+            f"the evidence lacks the holdout {inner}, which labels are joined from",
+            remedy="let `mlops-ci reproduce` of this version write it, with the target branch's settings",
+        )
+    place = evidence.places[evidence.manifest.holdout]
     if not source.base or source.base == source.head:
         return place, []
     if not place.is_file():
@@ -43,13 +53,6 @@ def trusted_labels(
     if recorded.get(inner) == _md5(place) or _in_folder(evidence, inner, _md5(place), recorded):
         return place, []
     return place, ["the labels are this change's own copy of the holdout, not the target branch's"]
-
-
-def folder_listing(folder: Path) -> bytes:
-    """Return a folder's listing as DVC writes it; the MD5 of these bytes is the checksum in dvc.lock."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
-    return json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True).encode()
 
 
 def _in_folder(evidence: Evidence, inner: str, checksum: str, recorded: Mapping[str, str]) -> bool:

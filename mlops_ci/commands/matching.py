@@ -9,7 +9,7 @@ import numpy as np
 from mlops_ci.adapters.ports import Champion, Columns, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.evidence import Evaluation, canonical, holdout_digest
+from mlops_ci.core.evidence import Evaluation, canonical, evaluation_digest, holdout_digest
 from mlops_ci.core.report import Notice
 from mlops_ci.errors import EvidenceError, HoldoutError
 from mlops_ci.settings import EvaluationSettings, Settings
@@ -120,6 +120,40 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
         notices=[Notice(text=text, level="danger")],
         approvals=["the holdout changed, and only the common rows were compared"],
     )
+
+
+def answers_otherwise(
+    tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
+) -> list[str]:
+    """Return why an evaluation cannot be one of the champion's own bytes: it answers the same rows otherwise.
+
+    Scores may differ in their last digits, as devices do.
+    """
+    if champion.tags.get(tags.EVALUATION_DIGEST) == evaluation_digest(candidate):
+        return []
+    own = own_evaluation(tools, registry, champion)
+    if own is None:
+        return []
+    _, mine, theirs = np.intersect1d(candidate.id, own.id, assume_unique=True, return_indices=True)
+    ours, others = candidate.take(mine), own.take(theirs)
+    found = []
+    for what, one, other in (
+        ("labels", ours.target, others.target),
+        ("predictions", ours.prediction, others.prediction),
+        ("scores", ours.score, others.score),
+    ):
+        if one is None or other is None or one.shape != other.shape:
+            continue
+        if what == "labels" or one.dtype.kind not in "fc" or other.dtype.kind not in "fc":
+            same = canonical(one) == canonical(other)
+        else:
+            same = np.isclose(one, other, rtol=1e-3, atol=1e-6)
+        rows = int((~same.reshape(len(same), -1).all(axis=1)).sum())
+        if rows:
+            found.append(
+                f"the model is the champion's, byte for byte, but its {what} differ on {rows:,} rows"
+            )
+    return found
 
 
 def own_evaluation(tools: Tools, registry: Registry, champion: Champion) -> Evaluation | None:

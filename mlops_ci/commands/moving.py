@@ -12,9 +12,9 @@ from typing import Any
 from mlops_ci.adapters.ports import Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, project
+from mlops_ci.core.ledger import Entry, History, State, moves, project
 from mlops_ci.core.report import Source
-from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError
+from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
 
 TRIES = 20
@@ -44,6 +44,15 @@ class Mover:
         """Alias of the champion."""
         return self.settings.registry.champion
 
+    @property
+    def environment(self) -> str:
+        """Name of the environment; empty where the settings name none."""
+        return self.settings.promotion.environment or ""
+
+    def state(self, history: History) -> State:
+        """Return what a history says of this environment."""
+        return project(history, self.environment)
+
     def read(self) -> History:
         """Return the history as it is now."""
         return self.ledger.read(self.model)
@@ -55,6 +64,7 @@ class Mover:
             event=event,
             phase=phase,
             model=self.model,
+            environment=self.environment,
             nonce=secrets.token_hex(16),
             time=self.tools.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             actor=self.tools.actor,
@@ -73,7 +83,7 @@ class Mover:
         """
         history = self.begun(finish=not dry_run)
         if dry_run:
-            if project(history).open is not None:
+            if self.state(history).open is not None:
                 return history
         else:
             history = self._first(history, source)
@@ -94,7 +104,7 @@ class Mover:
         """
         history = self.read()
         self.check_anchor(history, self.registry.aliases(self.model).get(self.alias))
-        return self.follow(history) if finish and project(history).open is not None else history
+        return self.follow(history) if finish and self.state(history).open is not None else history
 
     def follow(self, history: History) -> History:
         """Make the aliases what the history says, read them back, and write down that they are.
@@ -103,7 +113,7 @@ class Mover:
         and the last to write is the one that sees it.
         """
         for _ in range(TRIES):
-            state = project(history)
+            state = self.state(history)
             if state.champion is None or state.decision is None:
                 return history
             try:
@@ -117,10 +127,10 @@ class Mover:
                 history = self.read()
                 continue
             now = self.read()
-            if project(now).decision != state.decision:
+            if self.state(now).decision != state.decision:
                 history = now
                 continue
-            if project(now).open is None:
+            if self.state(now).open is None:
                 return now
             done = self.entry(state.decision.event, "committed", intent=state.decision.nonce)
             try:
@@ -137,7 +147,7 @@ class Mover:
         A writer that is at work may have moved either a moment ago: only a difference that stays counts.
         """
         for pause in (*_SETTLE, None):
-            state = project(self.read())
+            state = self.state(self.read())
             aliases = self.registry.aliases(self.model)
             if state.champion is None or aliases.get(self.alias) == state.champion:
                 return None
@@ -195,9 +205,10 @@ class Mover:
             return {}
 
     def _first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already."""
+        """Begin a history with the champion that is there already; what was only seen moved nothing."""
         version = self.registry.aliases(self.model).get(self.alias)
-        if history.entries or version is None:
+        begun = any(entry.environment == self.environment for entry in moves(history.entries))
+        if begun or version is None:
             return history
         entry = self.adopted(version, source, "in production before the ledger began")
         try:
@@ -265,62 +276,3 @@ def name_champion(settings: Settings, tools: Tools, source: Source, version: str
     moving = mover(settings, tools)
     history = moving.begun(finish=True)
     moving.follow(moving.ledger.append(history, moving.adopted(version, source, "taken in by hand")))
-
-
-def deploy(moving: Mover, history: History) -> tuple[History, str]:
-    """Run the team's deployment of the champion, ask which version is served, and write down both.
-
-    Returns
-    -------
-    The history, and what is wrong: empty where the champion is served, or nothing is set up.
-    """
-    promotion, operate = moving.settings.promotion, moving.tools.operate
-    state = project(history)
-    if state.champion is None or state.decision is None or operate is None:
-        return history, ""
-    if not (promotion.deploy_command or promotion.probe_command):
-        return history, ""
-    variables = {
-        "MLOPS_CI_MODEL_NAME": moving.model,
-        "MLOPS_CI_MODEL_VERSION": state.champion,
-        "MLOPS_CI_MODEL_URI": f"models:/{moving.model}/{state.champion}",
-        "MLOPS_CI_PREVIOUS_VERSION": state.previous or "",
-        "MLOPS_CI_EVENT": state.decision.event,
-    }
-    trouble = ""
-    try:
-        if promotion.deploy_command:
-            operate(promotion.deploy_command, variables)
-        if promotion.probe_command:
-            trouble = _probe(moving, promotion.probe_command, variables, state.champion)
-    except MlopsCiError as error:
-        trouble = error.problem
-    entry = moving.entry(
-        state.decision.event,
-        "deployed",
-        intent=state.decision.nonce,
-        to_version=state.champion,
-        ok=not trouble,
-        detail=trouble,
-    )
-    for _ in range(TRIES):
-        try:
-            return moving.ledger.append(history, entry), trouble
-        except ConflictError:
-            history = moving.read()
-    return history, trouble
-
-
-def _probe(moving: Mover, command: str, variables: dict[str, str], version: str) -> str:
-    """Ask until the probe agrees or its time is up; return what is wrong, or empty text."""
-    operate = moving.tools.operate
-    assert operate is not None  # noqa: S101 (the caller looked)
-    end = time.monotonic() + moving.settings.promotion.probe_timeout
-    while True:
-        said = operate(command, variables).strip().splitlines()
-        served = said[-1].strip() if said else ""
-        if served in (version, f"v{version}"):
-            return ""
-        if time.monotonic() >= end:
-            return f"`promotion.probe_command` says that '{served:.80}' is served, not version {version}"
-        time.sleep(min(2.0, max(end - time.monotonic(), 0.0)))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mlops_ci.adapters.ports import Evidence
-from mlops_ci.commands.labels import folder_listing
 from mlops_ci.commands.scalars import run_id_of, scalars_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest, ModelFormat
@@ -116,7 +115,7 @@ def _holdout_folder(
     for parent in places["holdout"].resolve().parents:
         if parent.is_relative_to(project) and parent.relative_to(project).as_posix() in tracked:
             listing = tools.scratch / "holdout-folder.json"
-            listing.write_bytes(folder_listing(parent))
+            listing.write_bytes(tools.pipeline().listing(parent))
             return listing
     return None
 

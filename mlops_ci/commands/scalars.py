@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlops_ci.core.bounded import unfolds
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings
 
@@ -18,10 +19,13 @@ def read_structured(root: Path, name: str) -> Any:
 
     try:
         text = (root / name).read_text(encoding="utf-8")
-        return yaml.safe_load(text) if name.endswith((".yaml", ".yml")) else json.loads(text)
+        value = yaml.safe_load(text) if name.endswith((".yaml", ".yml")) else json.loads(text)
+        if unfolds(value):
+            raise ValueError("its anchors unfold to more than a million values")
+        return value
     except FileNotFoundError:
         raise EvidenceError(f"{name}: there is no such file", remedy="let a stage write it") from None
-    except (ValueError, OSError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, OSError, RecursionError, TypeError, AttributeError, yaml.YAMLError) as error:
         problem = str(error).splitlines()[0]
         raise EvidenceError(
             f"{name}: cannot be read: {problem}", remedy="let a stage write it whole"

@@ -98,6 +98,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
+def rate(value: float | None, sign: bool = False) -> str:
+    """Write how often something happens, or by how much that changed; a dash where it is not known."""
+    if value is None:
+        return "–"
+    return (signed if sign else fixed)(100 * value, 2) + "%"
+
+
 def ordinal(number: int) -> str:
     """Write 1st, 2nd, 3rd, 4th."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -201,6 +208,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "limit": limit,
     "pvalue": pvalue,
     "percent": percent,
+    "rate": rate,
     "ordinal": ordinal,
     "many": many,
     "attention": attention,

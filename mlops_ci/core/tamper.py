@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops_ci.core.lineage import Stage
 
 TEMPLATES = ".mlops-ci/templates"
+WORKFLOWS = (".github/workflows/", ".github/actions/", ".gitlab-ci.yml", ".gitlab/ci/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,9 @@ class Guarded:
     folder
         The DVC project's directory, relative to the repository; other paths here, and those of
         stages, are relative to it.
-    predictions
-        The predictions file, or None: the stage that makes it is the evaluation stage.
+    evidence
+        The files that are judged: predictions, and those of scalars that a policy compares. The
+        stages that make them are the evaluation stages.
     holdout
         The holdout, or None.
     score_command
@@ -32,7 +34,7 @@ class Guarded:
 
     config: str = "mlops-ci.yaml"
     folder: str = "."
-    predictions: str | None = None
+    evidence: Sequence[str] = ()
     holdout: str | None = None
     score_command: str | None = None
 
@@ -45,7 +47,7 @@ class GateChange:
     text: str
 
 
-def changed_gate_files(
+def changed_gate_files(  # noqa: PLR0913
     guarded: Guarded,
     changed: Sequence[str],
     *,
@@ -53,12 +55,14 @@ def changed_gate_files(
     after: Sequence[Stage],
     locks_before: Mapping[str, str],
     locks_after: Mapping[str, str],
+    imported: Collection[str] = (),
+    unreadable: Collection[str] = (),
 ) -> list[GateChange]:
     """Return the changes that need approval: they touch what the gate judges by, or what makes the evidence.
 
     The target branch's policy, templates, ``.dvc/config`` and `score_command` are in force whatever a change
     does to its own, so those rows inform. The evaluation stage and the environment run as the change has
-    them. Code that the evaluation stage imports but does not list in `deps` is not seen.
+    them.
 
     Parameters
     ----------
@@ -67,16 +71,28 @@ def changed_gate_files(
     changed
         Paths that the change touches, relative to the repository.
     before, after
-        Stages at the target branch's tip, and in the change.
+        Stages at the target branch's tip, and in the change, as dvc.yaml declares them: dvc.lock says what
+        ran once, not what will.
     locks_before, locks_after
         Checksums of the environment's lock files, by path in the repository.
+    imported
+        Paths that the evaluation stages reach without listing them, relative to the repository.
+    unreadable
+        Pipeline files whose stages only DVC can tell, relative to the repository.
     """
     start = "" if guarded.folder in ("", ".") else f"{guarded.folder.rstrip('/')}/"
     inner = {path.removeprefix(start): path for path in changed if path.startswith(start)}
     found = [*_settings(guarded, changed, inner)]
     found += _holdout(guarded, inner, before, after)
-    if guarded.predictions:
-        found += _evaluation(guarded.predictions, inner, before, after)
+    for path in guarded.evidence:
+        found += _evaluation(_normal(path), inner, before, after)
+    known = {change.path for change in found}
+    for path in sorted(set(changed) & set(imported) - known):
+        text = f"`{path}` is code that the evaluation stage runs, and does not list in `deps`."
+        found.append(GateChange(path=path, text=text))
+    for path in sorted(set(changed) & set(unreadable)):
+        text = f"`{path}` changes, and has templates that cannot be told without running DVC."
+        found.append(GateChange(path=path, text=text))
     for path in sorted({*locks_before, *locks_after}):
         if locks_before.get(path) != locks_after.get(path):
             found.append(GateChange(path=path, text=f"`{path}` changes the environment that stages run in."))
@@ -93,6 +109,9 @@ def _settings(guarded: Guarded, changed: Sequence[str], inner: Mapping[str, str]
             found.append(GateChange(path=path, text=text))
         elif path.startswith(templates):
             text = f"`{path}` changes how reports are written; the target branch's templates are used."
+            found.append(GateChange(path=path, text=text))
+        elif path.startswith(WORKFLOWS):
+            text = f"`{path}` changes what the forge runs, and may change this check itself."
             found.append(GateChange(path=path, text=text))
     for path in (".dvc/config", ".dvc/config.local"):
         if path in inner:
@@ -130,20 +149,23 @@ def _holdout(
 
 
 def _evaluation(
-    predictions: str, inner: Mapping[str, str], before: Sequence[Stage], after: Sequence[Stage]
+    evidence: str, inner: Mapping[str, str], before: Sequence[Stage], after: Sequence[Stage]
 ) -> list[GateChange]:
-    old, new = _maker(predictions, before), _maker(predictions, after)
+    old, new = maker(evidence, before), maker(evidence, after)
+    if old is None and before and evidence in inner:
+        text = f"`{inner[evidence]}` is judged, and no stage makes it: this change writes it itself."
+        return [GateChange(path=inner[evidence], text=text)]
     if old is None:
         return []  # the first pipeline: there is nothing yet that could be weakened
     if new is None:
-        text = f"No stage makes `{predictions}` any more; '{old.name}' did."
+        text = f"No stage makes `{evidence}` any more; '{old.name}' did."
         return [GateChange(path=old.name, text=text)]
     found = []
     if new.name != old.name:
-        text = f"Stage '{new.name}' makes `{predictions}` now, not '{old.name}'."
+        text = f"Stage '{new.name}' makes `{evidence}` now, not '{old.name}'."
         found.append(GateChange(path=new.name, text=text))
     if new.command != old.command:
-        text = f"The command of '{new.name}', which makes `{predictions}`, is another: `{new.command}`."
+        text = f"The command of '{new.name}', which makes `{evidence}`, is another: `{new.command}`."
         found.append(GateChange(path=new.name, text=text))
     if set(new.inputs) != set(old.inputs):
         text = f"The evaluation stage '{new.name}' reads other inputs than before."
@@ -155,12 +177,13 @@ def _evaluation(
         touched = [inner[one] for one in inner if one == path or one.startswith(f"{path}/")]
         if touched or code.get(path) != now.get(path):
             where = touched[0] if touched else path
-            text = f"`{where}` is code of the evaluation stage '{new.name}', which makes `{predictions}`."
+            text = f"`{where}` is code of the evaluation stage '{new.name}', which makes `{evidence}`."
             found.append(GateChange(path=where, text=text))
     return found
 
 
-def _maker(path: str, stages: Sequence[Stage]) -> Stage | None:
+def maker(path: str, stages: Sequence[Stage]) -> Stage | None:
+    """Return the stage that makes a file, or a folder around it; None where there is none."""
     around = [_normal(path), *_parents(_normal(path))]
     return next((stage for stage in stages for out in stage.outs if out in around), None)
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.model import (
@@ -72,9 +73,12 @@ def load(path: Path) -> list[Settings]:
 def read_settings(text: bytes, source: str) -> list[Settings]:
     """Read settings from the bytes of a file; `source` names it in messages."""
     raw = _parse(text, source)
-    blocks = raw.get("models") if set(raw) == {"models"} else [raw]
+    several = "models" in raw and set(raw) <= {"models", "report"}
+    blocks = raw["models"] if several else [raw]
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
         raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+    if several and "report" in raw:
+        blocks = [{"report": raw["report"]} | block for block in blocks]
     problems: list[str] = []
     models: list[Settings] = []
     for index, block in enumerate(blocks):
@@ -146,7 +150,9 @@ def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
         if item["type"] == "string_type" and isinstance(item["input"], dict):
             continue  # the other branch of a union says it better
         if item["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1]))}")
+            lines.append(
+                f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1])) if place else ''}"
+            )
         elif item["type"] == "missing":
             lines.append(f"{key}: missing")
         elif item["type"] == "value_error":
@@ -195,8 +201,11 @@ def _parse(text: bytes, source: str) -> dict[str, Any]:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise SettingsError(source, [f"{place}{error.problem or 'not YAML'}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise SettingsError(source, [f"not YAML: {str(error).splitlines()[0]}"]) from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingsError(source, [f"not YAML: {said:.300}"]) from None
+    if unfolds(raw, 50_000):
+        raise SettingsError(source, ["its anchors unfold to more than 50,000 values"])
     if not isinstance(raw, dict):
         raise SettingsError(
             source, ["must be a mapping of settings"], remedy="write one with `mlops-ci init`"

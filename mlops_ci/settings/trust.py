@@ -34,3 +34,15 @@ def trusted(target: Settings, proposed: Settings | None) -> Settings:
             kept | mine.model_dump(exclude_unset=True, include=set(keys))
         )
     return target.model_copy(update=blocks)
+
+
+def own_keys(target: Settings, proposed: Settings | None) -> list[str]:
+    """Return the keys of a change's own settings that are in force and differ from the target branch's."""
+    if proposed is None:
+        return []
+    return [
+        f"{name}.{key}"
+        for name, keys in PROPOSABLE.items()
+        for key in keys
+        if getattr(getattr(target, name), key) != getattr(getattr(proposed, name), key)
+    ]

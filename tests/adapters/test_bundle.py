@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
+from mlops_ci.adapters.files import path_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import Failure, Manifest, folder_name, inside
 from mlops_ci.core.lineage import DataFile, Lineage, Stage
@@ -40,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
         ],
         predictions="predictions/p.csv",
         model_path="model/model",
+        model_digest=path_digest(model),
         metrics={"accuracy": 0.5},
     )
     evidence = Evidence(

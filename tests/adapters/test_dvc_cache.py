@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_ci.adapters.dvc.cache import Cache
-from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.errors import PipelineError
 
 

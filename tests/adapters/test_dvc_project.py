@@ -274,7 +274,7 @@ def test_a_frozen_stage_whose_inputs_changed_is_no_evidence(tmp_path: Path) -> N
 
 def test_stages_at_another_revision(dvc_repo: DvcRepo) -> None:
     dvc_repo.edit("src/evaluate.py", "evaluated", "evaluated anew")
-    dvc_repo.edit("dvc.lock", "python src/evaluate.py", "python src/evaluate.py --easy")
+    dvc_repo.edit("dvc.yaml", "cmd: python src/evaluate.py", "cmd: python src/evaluate.py --easy")
     (dvc_repo.root / "sub.dvc").symlink_to("/etc/passwd")
     dvc_repo.commit()
     pipeline = dvc_repo.pipeline()

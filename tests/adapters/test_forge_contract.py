@@ -141,11 +141,26 @@ def test_announce_then_publish_is_one_comment_a_key(stage: Stage) -> None:
         assert len(stage.comments()) == 2
 
 
+def test_several_reports_share_one_comment(stage: Stage) -> None:
+    source = stage.forge.source()
+    reports = [replace(REPORT, model=name, source=source) for name in ("malware", "spam")]
+    forms = [{"text": f"{one.model} fell", "markdown": f"{one.model} fell"} for one in reports]
+    for _ in range(2):
+        stage.forge.announce("Checking.", key="check together")
+        stage.forge.publish_together(reports, forms, "malware fell, spam fell", key="check together")
+    if stage.comments:
+        (body,) = stage.comments()
+        assert body.endswith("malware fell, spam fell")
+    else:
+        assert "malware fell\n\nspam fell\n" in stage.shown()
+
+
 def test_a_service_that_is_down_costs_no_verdict(stage: Stage) -> None:
     stage.forge.source()
     stage.break_down()
     stage.forge.announce("Checking.", key="check malware")
     publish(stage, "recall fell")
+    stage.forge.publish_together([REPORT], [{"text": "recall fell"}], "recall fell", key="check together")
 
 
 def test_outputs_take_any_text(stage: Stage) -> None:

@@ -32,7 +32,9 @@ def deliver(
 ) -> str | None:
     """Publish as a command does: the report carries the forge's source."""
     forge = runner.forge(**values)
-    return forge.publish(replace(report, source=forge.source()), rendered, key="check malware")
+    url = forge.publish(replace(report, source=forge.source()), rendered, key="check malware")
+    forge.conclude(report.exit_code, report.headline)
+    return url
 
 
 # What the run is about
@@ -534,10 +536,40 @@ def test_commit_status(runner: Runner) -> None:
     forge.announce("checking", key="check malware")
     report = replace(WORSE, source=forge.source(), headline="é" * 200)
     forge.publish(report, RENDERED, key="check malware")
+    assert len(runner.github.statuses) == 1  # of several models, the first must not settle it
+    forge.conclude(1, report.headline)
 
     pending, failed = runner.github.statuses
     assert (pending["state"], pending["sha"], failed["state"]) == ("pending", HEAD, "failure")
     assert failed["description"] == "é" * 139 + "…"
+
+
+def test_a_run_that_another_started_has_a_status_with_the_target_in_its_name(runner: Runner) -> None:
+    fork = runner.github.add_pull(9, "1" * 40, head_repository="eve/models", branch="patch", target="release")
+    started_by = {
+        "event": "pull_request",
+        "head_sha": fork.head,
+        "head_branch": "patch",
+        "head_repository": {"full_name": "eve/models"},
+        "pull_requests": [],
+    }
+    runner.event, runner.payload = "workflow_run", {"workflow_run": started_by}
+    deliver(runner, replace(WORSE, exit_code=0))
+    (status,) = runner.github.statuses
+    assert (status["context"], status["state"], status["sha"]) == ("mlops-ci/release", "success", fork.head)
+
+
+def test_a_merge_queue_is_judged_by_the_branch_that_it_merges_into(runner: Runner) -> None:
+    queued = {
+        "event": "merge_group",
+        "head_sha": "2" * 40,
+        "head_branch": f"gh-readonly-queue/main/pr-7-{'3' * 40}",
+        "head_repository": {"full_name": runner.github.repository},
+    }
+    runner.event, runner.payload = "workflow_run", {"workflow_run": queued}
+    assert runner.forge().source().target == "main"
+    deliver(runner)
+    assert [status["context"] for status in runner.github.statuses] == ["mlops-ci/main"]
 
 
 def test_a_commit_status_that_may_not_be_set(runner: Runner) -> None:

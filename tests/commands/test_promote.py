@@ -14,7 +14,7 @@ from promotion_parts import MODEL, SETTINGS, Effects, Story, scratch
 
 from mlops_ci.adapters.ledger import BRANCH
 from mlops_ci.adapters.mlflow.client import quiet
-from mlops_ci.commands.promote import Word
+from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.ledger import project

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "mlops_ci"
 NUMERIC = {"numpy", "scipy", "sklearn"}
 # Modules of the standard library that only compute.
 PURE = set(
-    "__future__ abc collections contextlib copy dataclasses datetime decimal difflib enum fractions functools hashlib heapq"
+    "__future__ abc ast collections contextlib copy dataclasses datetime decimal difflib enum fractions functools hashlib heapq"
     " inspect itertools json math numbers operator re statistics string struct textwrap types typing uuid warnings zlib base64"
     " pathlib".split()
 )

@@ -29,7 +29,7 @@ EVALUATE = Stage(
 )
 STAGES = [TRAIN, EVALUATE]
 GUARDED = Guarded(
-    predictions="reports/predictions.csv",
+    evidence=["reports/predictions.csv"],
     holdout="data/holdout/rows.csv",
     score_command="python tools/score.py",
 )

@@ -134,11 +134,33 @@ class Hub:
                 self._update_refs(pull.number, head)
         return head
 
-    def open_pull(self, number: int, branch: str, *, author: str = "ada", target: str = "main") -> None:
-        """Open a pull request for a branch; later commits on the branch move it."""
+    def open_pull(
+        self, number: int, branch: str, *, author: str = "ada", target: str = "main", fork: str = ""
+    ) -> None:
+        """Open a pull request for a branch; later commits on the branch move it.
+
+        With `fork` (``owner/name``) the branch is that repository's: this one keeps the pull request's refs alone.
+        """
         head = _git(self.remote, "rev-parse", f"refs/heads/{branch}")
-        self.github.add_pull(number, head, author=author, branch=branch, target=target)
+        lives_in = {"head_repository": fork} if fork else {}
+        self.github.add_pull(number, head, author=author, branch=branch, target=target, **lives_in)
         self._update_refs(number, head)
+        if fork:
+            _git(self.remote, "update-ref", "-d", f"refs/heads/{branch}")
+
+    def finished(self, number: int, run_id: int, *, event: str = "pull_request") -> dict[str, Any]:
+        """Return the payload of the ``workflow_run`` that follows a pull request's run."""
+        pull = self.github.pulls[number]
+        started_by = {
+            "id": run_id,
+            "event": event,
+            "conclusion": "success",
+            "head_sha": pull.head,
+            "head_branch": pull.branch,
+            "head_repository": {"full_name": pull.head_repository},
+            "pull_requests": [],  # as for forks
+        }
+        return self.event("workflow_run", workflow_run=started_by)
 
     def _update_refs(self, number: int, head: str) -> None:
         """Keep ``refs/pull/N/head`` and ``refs/pull/N/merge``, as GitHub does."""
@@ -192,6 +214,7 @@ class Hub:
         variables: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         python: Path | None = None,
+        keep_artifacts: bool = False,
         run_id: int | None = None,
         attempt: int = 1,
         keep: bool = False,
@@ -212,6 +235,8 @@ class Hub:
             ``vars.X``, and ``secrets.X`` beside the job's token.
         python
             Folder of the interpreter that ``actions/setup-python`` gives; none changes PATH not at all.
+        keep_artifacts
+            Hand the run's artifacts to the GitHub, whose API gives them to a later run.
         run_id, attempt
             Of the run; each run gets a higher id unless told.
         keep
@@ -261,9 +286,16 @@ class Hub:
         for action, folder in {**_stand_ins(copy / workflow), **(actions or {})}.items():
             command += ["--local-repository", f"{action}={folder}"]
         done = _read(*_execute(command, copy, home, timeout))
+        if keep_artifacts:
+            self._keep_artifacts(home / "artifacts", run_id or self.runs)
         if not keep:
             shutil.rmtree(home, ignore_errors=True)  # an action's environment is large
         return done
+
+    def _keep_artifacts(self, folder: Path, run_id: int) -> None:
+        """Take over the archives that act's server stored, as GitHub keeps them after a run."""
+        for archive in sorted((folder / str(run_id)).rglob("*.zip")):
+            self.github.artifacts.append((run_id, archive.stem, archive.read_bytes()))
 
 
 def export_action(root: Path, into: Path) -> Path:

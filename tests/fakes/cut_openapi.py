@@ -35,6 +35,8 @@ PATHS = {
     f"{REPO}/statuses/{{sha}}": ["post"],
     f"{REPO}/branches/{{branch}}": ["get"],
     f"{REPO}/dispatches": ["post"],
+    f"{REPO}/actions/runs/{{run_id}}/artifacts": ["get"],
+    f"{REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}": ["get"],
     f"{REPO}/actions/workflows/{{workflow_id}}/dispatches": ["post"],
 }
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "tags", "x-github"}

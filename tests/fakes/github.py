@@ -49,6 +49,9 @@ ROUTES = {
     "get_pull": ("GET", f"{REPO}/pulls/<int:number>"),
     "permission": ("GET", f"{REPO}/collaborators/<username>/permission"),
     "create_status": ("POST", f"{REPO}/statuses/<sha>"),
+    "list_artifacts": ("GET", f"{REPO}/actions/runs/<int:run>/artifacts"),
+    "download_artifact": ("GET", f"{REPO}/actions/artifacts/<int:id>/zip"),
+    "stored_artifact": ("GET", "/storage/<int:id>"),
     "dispatch": ("POST", f"{REPO}/dispatches"),
     "dispatch_workflow": ("POST", f"{REPO}/actions/workflows/<workflow>/dispatches"),
 }
@@ -85,7 +88,11 @@ class GitHub(FakeServer):
 
     def __init__(self, repository: str = "octo/models", *, token: str = "job-token", port: int = 0) -> None:
         super().__init__(
-            CONTRACT, ROUTES, port=port, prefixes=("/api/v3", "/api"), unchecked=frozenset({"viewer"})
+            CONTRACT,
+            ROUTES,
+            port=port,
+            prefixes=("/api/v3", "/api"),
+            unchecked=frozenset({"viewer", "stored_artifact"}),
         )
         self.repository = repository
         self.token = token
@@ -96,6 +103,7 @@ class GitHub(FakeServer):
         self.pulls: dict[int, Pull] = {}
         self.issues: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
+        self.artifacts: list[tuple[int, str, bytes]] = []
         self.statuses: list[dict[str, Any]] = []
         self.dispatches: list[dict[str, Any]] = []
         self._ids = itertools.count(1001)
@@ -140,6 +148,8 @@ class GitHub(FakeServer):
 
     def admit(self, request: Request, route: str, values: dict[str, Any]) -> str:
         """Return the login of the token, if it has the permission that the endpoint needs."""
+        if route == "stored_artifact":
+            return ""  # the address itself is the key, as of a signed one
         login = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "), "")
         if not login:
             raise RefusalError(401, "Bad credentials")
@@ -233,6 +243,25 @@ class GitHub(FakeServer):
         self.statuses.append({"sha": sha, **body})
         made = {**body, "creator": self._person(login), "created_at": self._now(), "updated_at": self._now()}
         return answer(CONTRACT.complete("status", made), 201)
+
+    def _list_artifacts(self, request: Request, login: str, body: Any, run: int) -> Response:
+        name = request.args.get("name")
+        found = [
+            CONTRACT.complete(
+                "artifact",
+                {"id": id_, "name": kept, "size_in_bytes": len(data), "workflow_run": {"id": run}},
+            )
+            for id_, (of, kept, data) in enumerate(self.artifacts, 1)
+            if of == run and name in {None, kept}
+        ]
+        return answer({"total_count": len(found), "artifacts": found})
+
+    def _download_artifact(self, request: Request, login: str, body: Any, id: int) -> Response:  # noqa: A002
+        return Response(status=302, headers={"Location": f"{self.url}/storage/{id}"})
+
+    def _stored_artifact(self, request: Request, login: str, body: Any, id: int) -> Response:  # noqa: A002
+        headers = {"Content-Disposition": f'attachment; filename="{self.artifacts[id - 1][1]}.zip"'}
+        return Response(self.artifacts[id - 1][2], content_type="application/zip", headers=headers)
 
     def _list_issues(self, request: Request, login: str, body: Any) -> Response:
         state = request.args.get("state", "open")

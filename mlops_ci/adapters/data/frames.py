@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ FORMATS = {
     ".ndjson": "json",
     ".json": "json",
 }
+MAX_ROWS = 200_000_000
+MAX_BYTES = 8 * 2**30
+_PIECE = 1 << 17
 MISSING = ("", "NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "NaT", "<NA>")
 
 
@@ -74,7 +78,7 @@ class TableReader:
                 name: _column(table.column(name), name in text, kind)
                 for name in columns or table.schema.names
             }
-        except pa.ArrowException as problem:  # text that is not UTF-8 shows only now
+        except (pa.ArrowException, ValueError) as problem:  # text that is not UTF-8 shows only now
             raise PredictionsError(
                 f"{path} cannot be read as {kind}: {first_line(problem)}", remedy="write it as UTF-8"
             ) from problem
@@ -109,7 +113,23 @@ def check_file(path: Path, error: type[MlopsCiError]) -> str:
         ) from problem
     if not start:
         raise error(f"{path} is empty (0 bytes)", remedy="check the stage that writes it")
+    if _unfolded(path) > MAX_BYTES:
+        raise error(f"{path} has more than {MAX_BYTES:,} bytes", remedy="predict on fewer rows")
     return file_format(path.name, start, error)
+
+
+def _unfolded(path: Path) -> int:
+    """Return a file's size once decompressed, as far as matters: a bomb is read to the limit."""
+    if path.suffix.lower() not in {".gz", ".bz2", ".zst"}:
+        return path.stat().st_size
+    size = 0
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            while size <= MAX_BYTES and (piece := stream.read(1 << 22)):
+                size += len(piece)
+    except (pa.ArrowException, OSError):
+        return 0  # what it is not, its reader will say
+    return size
 
 
 def file_format(name: str, start: bytes, error: type[MlopsCiError]) -> str:
@@ -169,7 +189,7 @@ def _names(path: Path, kind: str) -> list[str]:
             from pyarrow.parquet import read_schema  # noqa: PLC0415
 
             return list(read_schema(path).names)
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, ValueError) as problem:
         raise PredictionsError(
             f"{path} cannot be read as {kind}: {first_line(problem)}",
             remedy="it may be cut short or of another format: write it again",
@@ -186,22 +206,41 @@ def _load(path: Path, kind: str, columns: Sequence[str] | None, text: Sequence[s
 
             with ParquetFile(path) as file:
                 require_columns(str(path), file.schema_arrow.names, columns or (), PredictionsError)
-                return file.read(columns=None if columns is None else list(columns), use_threads=False)
+                return _bounded(file, columns)
         if kind == "feather":
             from pyarrow.feather import read_table  # noqa: PLC0415
 
             table = read_table(path, memory_map=False)
+            table.validate(full=True)  # offsets that lead out of their buffers are read as they stand
         else:
             from pyarrow.json import read_json  # noqa: PLC0415
 
             table = read_json(path)
-    except (pa.ArrowException, OSError) as problem:
+        present = table.schema.names  # a name that is not UTF-8 shows only now
+    except (pa.ArrowException, OSError, ValueError) as problem:
         raise PredictionsError(
             f"{path} cannot be read as {kind}: {first_line(problem)}",
             remedy="it may be cut short or of another format: write it again",
         ) from problem
-    require_columns(str(path), table.schema.names, columns or (), PredictionsError)
+    require_columns(str(path), present, columns or (), PredictionsError)
     return table
+
+
+def _bounded(file: Any, columns: Sequence[str] | None) -> Any:
+    """Read a Parquet file in pieces: a small one can unfold to any size."""
+    if file.metadata.num_rows > MAX_ROWS:
+        raise ValueError(f"it says that it has {file.metadata.num_rows:,} rows, more than {MAX_ROWS:,}")
+    names = None if columns is None else list(columns)
+    pieces, size = [], 0
+    for piece in file.iter_batches(batch_size=_PIECE, columns=names, use_threads=False):
+        size += piece.nbytes
+        if size > MAX_BYTES:
+            raise ValueError(f"it unfolds to more than {MAX_BYTES:,} bytes")
+        pieces.append(piece)
+    if not pieces:
+        return file.read(columns=names, use_threads=False)
+    table = pa.Table.from_batches(pieces)
+    return table if names is None else table.select(names)
 
 
 def _load_csv(path: Path, columns: Sequence[str] | None, text: Sequence[str]) -> Any:
@@ -232,7 +271,9 @@ def csv_parsing(name: str) -> Any:
 
 def first_line(problem: BaseException) -> str:
     """Return the first line of a library's message, at most 200 characters."""
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:200]
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    # The row itself is data, which reports do not show.
+    return re.sub(r"(Expected \d+ columns, got \d+): .*", r"\1", first)[:200]
 
 
 def _column(column: Any, as_text: bool, kind: str) -> Array:

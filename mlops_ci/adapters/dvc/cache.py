@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.errors import PipelineError
 
 
@@ -125,6 +125,33 @@ def md5_of(path: Path) -> str:
     """Return the MD5 of a file's bytes: DVC's name for it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def listing(folder: Path, *, without: str | None = None) -> bytes:
+    """Return a folder's listing as DVC writes it: the MD5 of these bytes is its checksum in dvc.lock.
+
+    Parameters
+    ----------
+    without
+        Name of folders that do not count.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file() and without not in path.relative_to(folder).parts
+    }
+    entries = [{"md5": md5_of(path), "relpath": name} for name, path in sorted(files.items())]
+    return json.dumps(entries, sort_keys=True).encode()
+
+
+def directory_md5(folder: Path, *, without: str | None = None) -> str:
+    """Return DVC's name for a folder: the MD5 of its listing, with ``.dir``."""
+    return f"{hashlib.md5(listing(folder, without=without), usedforsecurity=False).hexdigest()}.dir"
+
+
+def dvc_checksum(path: Path) -> str:
+    """Return DVC's checksum of a file or folder that stands here."""
+    return directory_md5(path) if path.is_dir() else md5_of(path)
 
 
 def _umask() -> int:

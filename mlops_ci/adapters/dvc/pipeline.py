@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from mlops_ci.adapters.dvc.cache import dvc_checksum, listing
 from mlops_ci.adapters.dvc.config import cache_directory
-from mlops_ci.adapters.dvc.planned import dvc_checksum, planned_stages
-from mlops_ci.adapters.dvc.project import Project, read_project
+from mlops_ci.adapters.dvc.graph import Project
+from mlops_ci.adapters.dvc.planned import declared, planned_stages
+from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
 from mlops_ci.adapters.dvc.work import Work, select_targets
@@ -26,6 +28,8 @@ from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.ports import Console, PipelineRun
 from mlops_ci.core.lineage import Stage
 from mlops_ci.errors import UsageError
+
+_DESCRIBING = (".dvc", "dvc.yaml", "dvc.yml", "dvc.lock")
 
 
 class DvcPipeline:
@@ -70,6 +74,7 @@ class DvcPipeline:
         self.timeout = timeout
         self.trusted_config = trusted_config
         self._environ = dict(environ)
+        self._known: dict[str, tuple[list[Stage], list[str]]] = {}
         self._stage_environment = stage_environment(environ, passed, python)
 
     def reproduce(
@@ -127,9 +132,32 @@ class DvcPipeline:
             environment=self.environment_locks(),
         )
 
+    def not_in_remote(self, targets: Sequence[str]) -> list[str]:
+        """Return the outputs and data that dvc.lock names and the remote lacks; nothing is downloaded.
+
+        Raises
+        ------
+        UsageError
+            If there is no remote, or its plugin is not installed.
+        ServiceError
+            If it does not answer.
+        """
+        project, remote = self.read(), self._remote()
+        if not remote.configured():
+            raise UsageError("there is no DVC remote", remedy="Add one with `dvc remote add --default`.")
+        addresses = project.upstream(select_targets(project, targets)) if project.complete else project.stages
+        wanted = [
+            one for one in project.tracked(addresses) if one.cached and not one.imported and one.checksum
+        ]
+        return remote.lacks(wanted)
+
     def checksum(self, path: Path) -> str:
         """Return DVC's checksum of a file or folder, wherever it stands."""
         return dvc_checksum(path)
+
+    def listing(self, folder: Path) -> bytes:
+        """Return a folder's listing as DVC writes it; the MD5 of these bytes is its checksum."""
+        return listing(folder)
 
     def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the user's environment lock files, by path in the repository."""
@@ -158,23 +186,41 @@ class DvcPipeline:
         return read_project(self.root, self.repository.files(below=self.root))
 
     def stages_at(self, revision: str) -> list[Stage]:
-        """Return the stages as they stand at a revision, without running or fetching anything.
+        """Return the stages as dvc.yaml declares them at a revision, without running or fetching anything.
 
         For the target branch's tip, to compare with those of the change.
         """
+        return self._at(revision)[0]
+
+    def unreadable_at(self, revision: str) -> list[str]:
+        """Return the pipeline files at a revision, in the repository, if only DVC can tell their stages."""
+        return self._at(revision)[1]
+
+    def _at(self, revision: str) -> tuple[list[Stage], list[str]]:
+        sha = self.repository.resolve(revision) or revision
+        if sha not in self._known:
+            self._known[sha] = self._read_at(sha)
+        return self._known[sha]
+
+    def _read_at(self, revision: str) -> tuple[list[Stage], list[str]]:
         prefix = self.root.relative_to(self.repository.root).as_posix()
         start = "" if prefix == "." else f"{prefix}/"
         wanted = [
             path
             for path in self.repository.paths(revision)
             if path.startswith(start)
-            and (path.endswith((".dvc", "dvc.yaml", "dvc.lock")) or PurePosixPath(path).stem == "params")
+            and (
+                path.endswith((".dvc", "dvc.yaml", "dvc.yml", "dvc.lock"))
+                or PurePosixPath(path).stem == "params"
+            )
         ]
         with tempfile.TemporaryDirectory(prefix="mlops-ci-") as name:
             self.repository.export(revision, wanted, Path(name))
             root = Path(name) / prefix
             project = read_project(root, [path.removeprefix(start) for path in wanted])
-        return [project.described(address) for address in project.stages]
+            stages = declared(project)
+        files = [path for path in wanted if PurePosixPath(path).name in ("dvc.yaml", "dvc.yml")]
+        return stages, [] if project.complete else files
 
     def _dvc(self) -> Dvc:
         """Return DVC without credentials."""

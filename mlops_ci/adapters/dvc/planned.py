@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.dvc.cache import md5_of
-from mlops_ci.adapters.dvc.project import LockedStage, Project, plain
+from mlops_ci.adapters.dvc.cache import directory_md5, md5_of
+from mlops_ci.adapters.dvc.graph import LockedStage, Project
+from mlops_ci.adapters.dvc.project import plain
 from mlops_ci.adapters.dvc.stale import stale_stages
 from mlops_ci.adapters.dvc.yaml import load_values
 from mlops_ci.core.lineage import DataFile, Stage
@@ -35,6 +34,22 @@ def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Sta
     same = all(_made_from(locked) == _made_from(now) for locked, now in found)
     current = same and not stale_stages(project, addresses, {})
     return [now if current else replace(now, outs=dict.fromkeys(now.outs, "")) for _, now in found], current
+
+
+def declared(project: Project) -> list[Stage]:
+    """Return all stages as dvc.yaml declares them: what will run, whatever dvc.lock says once ran.
+
+    Checksums are those of dvc.lock where the files are not here. A frozen stage is said to be one in its
+    command: it does not run, and what dvc.lock names stands for what it would make.
+    """
+    stages = []
+    for address, stage in project.stages.items():
+        planned = _planned(project, stage)
+        frozen = f"(frozen) {planned.command}" if stage.frozen else planned.command
+        # The output of a stage that has not run yet is declared, and has no checksum.
+        outs = {**dict.fromkeys(stage.declared_outs, ""), **planned.outs}
+        stages.append(replace(planned, name=address, command=frozen, outs=outs))
+    return stages
 
 
 def _made_from(stage: Stage) -> Any:
@@ -110,23 +125,5 @@ def _checksum(path: Path) -> str:
         return md5_of(path)
     if not path.is_dir():
         return ""
-    return directory_md5(path)
-
-
-def directory_md5(path: Path) -> str:
-    """Return DVC's name for a directory: the MD5 of the list of its files, with ``.dir``."""
-    files = sorted(
-        (one.relative_to(path).as_posix(), one)
-        for one in path.rglob("*")
-        if one.is_file() and "__pycache__" not in one.parts
-    )
-    listed = [
-        {"md5": md5_of(one), "relpath": name} for name, one in sorted(files, key=lambda f: f[0].split("/"))
-    ]
-    text = json.dumps(listed, sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def dvc_checksum(path: Path) -> str:
-    """Return DVC's checksum of a file or directory that stands here."""
-    return directory_md5(path) if path.is_dir() else md5_of(path)
+    # Python leaves these beside the code that it has run: no part of what the change is.
+    return directory_md5(path, without="__pycache__")

@@ -21,7 +21,7 @@ import yaml
 
 from mlops_ci.adapters import process
 from mlops_ci.adapters.dvc.config import DvcConfig
-from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.adapters.dvc.run import Command, Dvc, failure
 from mlops_ci.adapters.ports import Console
 from mlops_ci.errors import MlopsCiError, ServiceError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_ci.adapters.dvc.project import LockedStage, Project, overlap
+from mlops_ci.adapters.dvc.graph import LockedStage, Project, overlap
 from mlops_ci.errors import PipelineError
 
 _ABSENT = frozenset({"deleted", "not in cache"})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlops_ci.adapters.dvc.cache import Cache, total_size
-from mlops_ci.adapters.dvc.project import Tracked
+from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, failure
 from mlops_ci.adapters.ports import Console

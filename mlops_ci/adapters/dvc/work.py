@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mlops_ci.adapters.dvc.project import Project, Tracked, overlap
+from mlops_ci.adapters.dvc.graph import Project, Tracked, overlap
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, Steps, failure, reports_failed_stage
 from mlops_ci.adapters.dvc.stale import check_code_is_there, check_frozen, stale_stages

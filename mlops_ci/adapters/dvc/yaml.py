@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from mlops_ci.core.bounded import unfolds
 from mlops_ci.errors import PipelineError
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]+?)\s*\}")
@@ -51,9 +52,12 @@ def load_yaml(path: Path) -> Any:
     """
     try:
         with path.open("rb") as stream:
-            return yaml.load(stream, Loader=_Loader)  # noqa: S506 (a safe loader, in C where there is one)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        said = " ".join(str(error).split())
+            value = yaml.load(stream, Loader=_Loader)  # noqa: S506 (a safe loader, in C where there is one)
+        if unfolds(value):
+            raise ValueError("its anchors unfold to more than a million values")
+        return value
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        said = " ".join(str(error).split())[:500]
         raise PipelineError(f"{path.name} is not valid YAML: {said}", remedy=f"Mend {path.name}.") from error
 
 
@@ -71,11 +75,14 @@ def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
         raise PipelineError(f"{path.name} has no mapping `stages`", remedy=f"Mend {path.name}.")
     found: list[DeclaredStage] = []
     complete = True
-    shared = _context(path.parent, content.get("vars") or [], defaults=True)
+    variables = content.get("vars") or []
+    if not isinstance(variables, list):
+        raise PipelineError(f"{path.name}: `vars` is no list", remedy=f"Mend {path.name}.")
+    shared = _context(path.parent, variables, defaults=True)
     for name, body in (stages or {}).items():
         try:
             found += _expand(str(name), body, shared, path.parent)
-        except (UnresolvedError, TypeError, AttributeError, ValueError):
+        except (UnresolvedError, TypeError, AttributeError, ValueError, LookupError, RuntimeError):
             complete = False
     return found, complete
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mlops_ci.adapters.forges import github_actions, github_event, issues, sticky
@@ -32,7 +32,8 @@ class GitHubForge:
         When to comment: ``always``; ``changes``, not where nothing differs from the champion;
         ``failures``, not where the check passes; ``off``. A comment that is there is kept up to date.
     status_context
-        Name of a commit status to set beside the job's own check, or None for none.
+        Name of a commit status to set beside the job's own check. With None there is one where this
+        workflow was started by another (``workflow_run``), named ``mlops-ci/<target branch>``.
     env
         The runner's environment.
     console
@@ -170,15 +171,38 @@ class GitHubForge:
 
         Nothing here raises: what cannot be delivered one way is in the others, and said.
         """
-        stamp = sticky.Stamp.of(report.source, key)
-        body = sticky.choose(report, rendered, COMMENT_LIMIT - len(stamp.marker()))
-        create = sticky.creates(self._mode, report)
+        return self._publish([report], [rendered], rendered, key)
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver several reports, the gravest first, with one comment; the status is the gravest's."""
+        return self._publish(reports, rendered, {"comment": comment}, key)
+
+    def _publish(
+        self,
+        reports: Sequence[Report],
+        rendered: Sequence[Mapping[str, str]],
+        comment: Mapping[str, str],
+        key: str,
+    ) -> str | None:
+        first = reports[0]
+        stamp = sticky.Stamp.of(first.source, key)
+        body = sticky.choose(first, comment, COMMENT_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, *reports)
         url = self._deliver_comment(stamp, lambda present: body if create or present else None)
-        self._annotate(report)
-        self._summarise(rendered.get("markdown") or body, body)
-        state = {0: "success", 1: "failure", 3: "failure"}.get(report.exit_code, "error")
-        self._set_status(report.source, state, report.headline)
+        for report, forms in zip(reports, rendered, strict=True):
+            self._annotate(report)
+            self._summarise(forms.get("markdown") or body, body)
         return url
+
+    def conclude(self, code: int, text: str) -> None:
+        """Set the commit status once, by the gravest of all reports."""
+        self._set_status(self.source(), {0: "success", 1: "failure", 3: "failure"}.get(code, "error"), text)
+
+    def reference(self, number: int) -> str | None:
+        """Return the ref under which GitHub keeps a pull request's head, a fork's too."""
+        return f"refs/pull/{number}/head"
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
@@ -283,13 +307,23 @@ class GitHubForge:
         for notice in [notice for notice in report.notices if notice.level != "note"][:ANNOTATIONS]:
             self._console.warn(notice.text, title=title)
 
+    def _own_context(self, source: Source) -> str | None:
+        """Return the status that stands for this run where the run's own check shows nowhere.
+
+        The check of a workflow that another one started is not on the pull request. A status is one of a
+        commit, which may be the head of several pull requests: the target branch is in its name, so that
+        what passed against another branch's policy does not count here.
+        """
+        return f"mlops-ci/{source.target}" if self._change.from_run and source.target else None
+
     def _set_status(self, source: Source, state: str, description: str) -> None:
-        if self._status_context is None or not self._token or not source.head:
+        context = self._status_context or self._own_context(source)
+        if context is None or not self._token or not source.head:
             return
         text = " ".join(description.split())
         body = {
             "state": state,
-            "context": self._status_context,
+            "context": context,
             "description": text if len(text) <= DESCRIPTION_LIMIT else text[: DESCRIPTION_LIMIT - 1] + "…",
             **({"target_url": source.run_url} if source.run_url else {}),
         }

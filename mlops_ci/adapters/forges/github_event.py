@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_ci.adapters.http import Client
 from mlops_ci.adapters.ports import Console
+from mlops_ci.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Change:
     from_run: bool = False
 
 
+_QUEUED = re.compile(r"gh-readonly-queue/(.+)/pr-\d+-[0-9a-f]{40}")
 PERMISSIONS = """\
     permissions:
       contents: read
@@ -49,6 +52,25 @@ PERMISSIONS = """\
 
 def change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Change:
     """Read the change out of an event's payload.
+
+    Raises
+    ------
+    UsageError
+        If the payload is not one of this event.
+    """
+    try:
+        found = _change(name, payload, env)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"the payload of the event '{name}' is not as GitHub writes it: {type(error).__name__}"
+        raise UsageError(f"{problem} {error}"[:300], remedy="unset GITHUB_EVENT_PATH") from None
+    texts = (found.head, found.base, found.target, found.author, found.head_repository, found.head_branch)
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"the payload of the event '{name}' is not as GitHub writes it")
+    return found
+
+
+def _change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Change:
+    """Read the change out of a well-formed payload.
 
     The checked-out commit is not used where the payload knows better: ``pull_request`` runs on a
     merge commit, ``pull_request_target`` and ``issue_comment`` on the default branch.
@@ -105,15 +127,22 @@ def _workflow_run(run: Mapping[str, Any], repository: str) -> Change:
     # Empty for forks; may list pull requests of other repositories, or that have moved on.
     known = [pull for pull in run.get("pull_requests") or [] if (pull.get("head") or {}).get("sha") == head]
     mine = [pull for pull in known if _home_of(pull).endswith(f"/repos/{repository}")]
+    branch = run.get("head_branch") or ""
+    queued = _QUEUED.fullmatch(branch) if run.get("event") == "merge_group" else None
     return Change(
         number=int(mine[0]["number"]) if len(mine) == 1 else None,
         head=head,
-        target="" if run.get("event", "").startswith("pull_request") else run.get("head_branch") or "",
+        # A merge queue's branch is no target: its policy would be the change's own.
+        target=queued[1] if queued else "" if _of_change(run) else branch,
         head_repository=lives_in,
         head_branch=run.get("head_branch") or "",
         from_fork=lives_in.casefold() != repository.casefold(),
         from_run=True,
     )
+
+
+def _of_change(run: Mapping[str, Any]) -> bool:
+    return str(run.get("event", "")).startswith(("pull_request", "merge_group"))
 
 
 def complete(event: Change, client: Client, repository: str, console: Console) -> Change:

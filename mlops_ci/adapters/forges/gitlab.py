@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,13 +213,36 @@ class GitLabForge:
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
         """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
-        with self._console.group(f"Report: {report.model or report.command}"):
-            self._console.info(rendered.get("text") or report.headline)
-        (self._console.error if report.exit_code else self._console.info)(report.headline)
-        stamp = sticky.Stamp.of(report.source, key)
-        body = sticky.choose(report, rendered, NOTE_LIMIT - len(stamp.marker()))
-        create = sticky.creates(self._mode, report)
+        return self._publish([report], [rendered], rendered, key)
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver several reports to the log, and one note with all to the merge request."""
+        return self._publish(reports, rendered, {"comment": comment}, key)
+
+    def _publish(
+        self,
+        reports: Sequence[Report],
+        rendered: Sequence[Mapping[str, str]],
+        comment: Mapping[str, str],
+        key: str,
+    ) -> str | None:
+        for report, forms in zip(reports, rendered, strict=True):
+            with self._console.group(f"Report: {report.model or report.command}"):
+                self._console.info(forms.get("text") or report.headline)
+            (self._console.error if report.exit_code else self._console.info)(report.headline)
+        stamp = sticky.Stamp.of(reports[0].source, key)
+        body = sticky.choose(reports[0], comment, NOTE_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, *reports)
         return self._deliver(stamp, lambda present: body if create or present else None)
+
+    def conclude(self, code: int, text: str) -> None:
+        """Do nothing: the exit code says it."""
+
+    def reference(self, number: int) -> str | None:
+        """Return None: the checkout has the change."""
+        return None
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open, update or close the one issue of a key; what cannot be done is said, not raised."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from mlops_ci.adapters.mlflow import candidates, runs, versions
 from mlops_ci.adapters.mlflow.client import Connection
+from mlops_ci.adapters.mlflow.described import Described, live_run
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.core import tags as tag
@@ -29,6 +28,8 @@ class MlflowRegistry:
         Folder that relative database paths are taken from: the repository's root.
     experiment
         Experiment of runs that are made here; None names it ``mlops-ci/<model>``.
+    token
+        For this server alone; None leaves the login to MLflow's own variables.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class MlflowRegistry:
         *,
         root: Path | None = None,
         experiment: str | None = None,
+        token: str | None = None,
     ) -> None:
-        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute())
+        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute(), token)
         self._experiment = experiment
+        self._described = Described(self._connection.website)
 
     def champion(self, model: str, alias: str) -> Champion | None:
         """Return the version that an alias names, or None where the model or the alias never was.
@@ -56,7 +59,7 @@ class MlflowRegistry:
             return None
         with self._connection.calls(f"read the champion of '{model}'") as client:
             version = versions.aliased(client, model, alias)
-            return None if version is None else self._described(client, version)
+            return None if version is None else self._described.version(client, version)
 
     def version(self, model: str, version: str) -> Champion | None:
         """Return one version, or None where it does not exist (any more)."""
@@ -64,7 +67,7 @@ class MlflowRegistry:
             return None
         with self._connection.calls(f"read version {version} of '{model}'") as client:
             found = or_none(lambda: client.get_model_version(model, version), MISSING, INVALID)
-            return None if found is None else self._described(client, found)
+            return None if found is None else self._described.version(client, found)
 
     def history(self, model: str, limit: int = 20) -> list[Champion]:
         """Return the newest versions, newest first; those whose run is gone come without metrics."""
@@ -72,7 +75,7 @@ class MlflowRegistry:
             return []
         with self._connection.calls(f"read the versions of '{model}'") as client:
             found = versions.newest(client, model, limit)
-            return [self._described(client, version, strict=False) for version in found]
+            return [self._described.version(client, version, strict=False) for version in found]
 
     def download(self, run_id: str, artifact: str, into: Path) -> Path:
         """Fetch one artifact (a file or a folder) of a run into a folder; return where it is.
@@ -83,7 +86,7 @@ class MlflowRegistry:
             If the run or the artifact is not there (any more).
         """
         into.mkdir(parents=True, exist_ok=True)
-        with self._connection.calls(f"download '{artifact}' of run {run_id}") as client:
+        with self._connection.calls(f"download '{artifact}' of run {run_id}", transfers=True) as client:
             run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
             if run is None or not runs.exists(client, run_id, artifact):
                 raise EvidenceError(
@@ -91,7 +94,7 @@ class MlflowRegistry:
                     remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
                     "an evaluation anew.",
                 )
-            fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
+            fetched = runs.fetch(client, run_id, artifact, into)
         # `mlflow.pyfunc.load_model("models:/...")` leaves this file in the very store if that is a local
         # folder; it is no part of the model, and would change its digest.
         if (fetched / "MLmodel").is_file():
@@ -113,14 +116,14 @@ class MlflowRegistry:
         """
         runs.checked_metrics(candidate.metrics)
         runs.layout(candidate.artifacts, adopted=False)
-        with self._connection.calls(f"record the candidate of '{candidate.model}'") as client:
+        with self._connection.calls(f"record the candidate of '{candidate.model}'", transfers=True) as client:
             run = candidates.same_candidate(client, candidate)
             if run is not None:
                 runs.accumulate(client, run, candidate)
             else:
                 run_id = self._written(client, candidate)
                 run = client.get_run(run_id)
-            return self._reference(run)
+            return self._described.run(run)
 
     def find_candidates(self, model: str, tags: Mapping[str, str]) -> list[ModelRef]:
         """Return complete candidate runs that carry all these tags, newest first.
@@ -131,7 +134,7 @@ class MlflowRegistry:
             return []
         with self._connection.calls(f"search candidates of '{model}'") as client:
             found = candidates.matching(client, {**tags, tag.MODEL: model})
-            return [self._reference(run) for run in found]
+            return [self._described.run(run) for run in found]
 
     def candidate(self, run_id: str) -> Champion:
         """Return a recorded candidate with its tags and metrics.
@@ -142,10 +145,10 @@ class MlflowRegistry:
             If the run is not there (any more).
         """
         with self._connection.calls(f"read the candidate of run {run_id}") as client:
-            run = self._run(client, run_id, "the candidate")
+            run = live_run(client, run_id, "the candidate")
             tags = dict(run.data.tags)
             return Champion(
-                ref=self._reference(run),
+                ref=self._described.run(run),
                 tags=tags,
                 metrics=dict(run.data.metrics),
                 evaluation=tags.get(tag.EVALUATION_PATH),
@@ -179,7 +182,7 @@ class MlflowRegistry:
             If the run is gone, incomplete, or holds no model.
         """
         with self._connection.calls(f"register a version of '{model}'") as client:
-            run = self._run(client, ref.run_id, f"the candidate of '{model}'")
+            run = live_run(client, ref.run_id, f"the candidate of '{model}'")
             if run.data.tags.get(tag.COMPLETE) != "true" or tag.MODEL_PATH not in run.data.tags:
                 raise EvidenceError(
                     f"run {ref.run_id} is not a complete candidate with a model",
@@ -187,7 +190,7 @@ class MlflowRegistry:
                 )
             lineage = {name: value for name, value in run.data.tags.items() if name.startswith(tag.PREFIX)}
             version = versions.create(client, model, run, {**lineage, **tags})
-            return self._described(client, client.get_model_version(model, str(version.version))).ref
+            return self._described.version(client, client.get_model_version(model, str(version.version))).ref
 
     def attach(
         self,
@@ -208,11 +211,13 @@ class MlflowRegistry:
             If the version does not exist, or its run is deleted.
         """
         placed = runs.layout(artifacts, adopted=False)
-        with self._connection.calls(f"attach evidence to version {version} of '{model}'") as client:
+        with self._connection.calls(
+            f"attach evidence to version {version} of '{model}'", transfers=True
+        ) as client:
             found = versions.existing(client, model, version)
             run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
             if run_id:
-                self._run(client, run_id, f"version {version} of '{model}'")
+                live_run(client, run_id, f"version {version} of '{model}'")
             else:
                 run_id = self._made(client, model, f"{model} v{version}")
             for target, local in placed.items():
@@ -244,7 +249,7 @@ class MlflowRegistry:
     def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
         """Add artifacts to a candidate's run, then tags."""
         placed = runs.layout(artifacts, adopted=False)
-        with self._connection.calls(f"keep what was decided with run {run_id}") as client:
+        with self._connection.calls(f"keep what was decided with run {run_id}", transfers=True) as client:
             for target, local in placed.items():
                 runs.upload(client, run_id, local, target)
             for name, value in tags.items():
@@ -281,69 +286,3 @@ class MlflowRegistry:
         experiment = self._experiment or f"mlops-ci/{model}"
         where = candidates.experiment_for(client, experiment, self._connection.folder)
         return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
-
-    def _run(self, client: Any, run_id: str | None, whose: str) -> Any:
-        run = or_none(lambda: client.get_run(run_id), MISSING, INVALID) if run_id else None
-        if run is None:
-            raise EvidenceError(
-                f"run {run_id} of {whose} is not in MLflow any more",
-                remedy="Point the alias at a version that still has its run, or use `mlops-ci adopt`.",
-            )
-        if run.info.lifecycle_stage == "deleted":
-            raise EvidenceError(
-                f"run {run_id} of {whose} is deleted",
-                remedy=f"Restore it: `mlflow runs restore --run-id {run_id}`.",
-            )
-        return run
-
-    def _described(self, client: Any, version: Any, *, strict: bool = True) -> Champion:
-        """Return a version with what its run knows; one without a run has its own tags only."""
-        run = None
-        if version.run_id:
-            try:
-                run = self._run(client, version.run_id, f"version {version.version} of '{version.name}'")
-            except EvidenceError:
-                if strict:
-                    raise
-        if strict and version.status != "READY":
-            raise EvidenceError(
-                f"version {version.version} of '{version.name}' is {version.status}",
-                remedy="Wait until MLflow has registered it, or choose another version.",
-            )
-        tags = {**(run.data.tags if run else {}), **version.tags}
-        return Champion(
-            ref=ModelRef(
-                version=str(version.version),
-                run_id=version.run_id or None,
-                digest=tags.get(tag.MODEL_DIGEST),
-                url=self._page("models", version.name, "versions", version.version),
-                commit=_first(tags.get(tag.GIT_COMMIT)),
-            ),
-            tags=tags,
-            metrics=dict(run.data.metrics) if run else {},
-            evaluation=tags.get(tag.EVALUATION_PATH),
-            evaluation_run=tags.get(tag.EVALUATION_RUN) or version.run_id or None,
-            created=_utc(version.creation_timestamp),
-        )
-
-    def _reference(self, run: Any) -> ModelRef:
-        return ModelRef(
-            run_id=run.info.run_id,
-            digest=run.data.tags.get(tag.MODEL_DIGEST),
-            url=self._page("experiments", run.info.experiment_id, "runs", run.info.run_id),
-            commit=_first(run.data.tags.get(tag.GIT_COMMIT)),
-        )
-
-    def _page(self, *path: Any) -> str | None:
-        site = self._connection.website
-        return site and f"{site}/#/" + "/".join(quote(str(part), safe="") for part in path)
-
-
-def _first(words: str | None) -> str | None:
-    return next(iter((words or "").split()), None)
-
-
-def _utc(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(int(milliseconds) // 1000, UTC).isoformat()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,21 @@ class Forge(Protocol):
         way that is left: a comment that cannot be written must not lose the verdict, so nothing is
         raised.
         """
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver the reports of several models, the gravest first, with one comment for all.
+
+        `comment` is its text; whatever else a forge shows of a report (annotations, the job's summary)
+        is each report's own. As with `publish`, nothing is raised.
+        """
+
+    def conclude(self, code: int, text: str) -> None:
+        """Say once, after all reports, how the run ends: its exit code, and one sentence."""
+
+    def reference(self, number: int) -> str | None:
+        """Return the git ref of a change's head; None where a checkout always has it."""
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open or update the one issue of a key; None as the body closes it where it is open.

@@ -71,11 +71,17 @@ class Pipeline(Protocol):
     def checksum(self, path: Path) -> str:
         """Return the pipeline's own checksum of a file or folder, wherever it stands."""
 
+    def listing(self, folder: Path) -> bytes:
+        """Return a folder's listing as the pipeline writes it; the MD5 of these bytes is its checksum."""
+
     def environment_locks(self, revision: str | None = None) -> dict[str, str]:
         """Return the checksums of the environment's lock files, by path, here or at a revision."""
 
     def stages_at(self, revision: str) -> list[Stage]:
-        """Return the stages as they stand at a revision, without running or fetching anything."""
+        """Return the stages as declared at a revision, without running or fetching anything."""
+
+    def unreadable_at(self, revision: str) -> list[str]:
+        """Return the pipeline files at a revision whose stages cannot be told without running something."""
 
 
 class Repository(Protocol):

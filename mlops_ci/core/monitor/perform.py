@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mlops_ci.core.evidence import Evaluation
-from mlops_ci.core.gate.builders import measure_of, pair_of
+from mlops_ci.core.gate.builders import measure_of
 from mlops_ci.core.gate.decision import correct_family
 from mlops_ci.core.gate.estimate import Level, Rules, UndefinedError
 from mlops_ci.core.gate.judge import rules_of
 from mlops_ci.core.gate.messages import number
 from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.gate.pair import pair_of
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome
 
