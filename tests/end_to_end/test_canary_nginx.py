@@ -300,6 +300,8 @@ def test_two_versions_on_mlflows_own_server_behind_the_split(tmp_path: Path) -> 
                 model = DummyClassifier(strategy="constant", constant=version).fit(rows, [1, 2])
                 mlflow.sklearn.save_model(model, str(tmp_path / f"model-{version}"))
         quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        # MLflow starts uvicorn by its name.
+        quiet["PATH"] = f"{Path(sys.executable).parent}:{quiet['PATH']}"
         for version in (1, 2):
             place = str(tmp_path / f"model-{version}")
             command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", place]
@@ -331,7 +333,7 @@ def split(one: Router, challenger: str, share: str) -> None:
 
 
 def wait_for(port: int, log: Path) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         place = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         with contextlib.suppress(OSError), contextlib.closing(place) as connection:
