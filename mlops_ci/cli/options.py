@@ -105,6 +105,13 @@ def change_options(function: F) -> F:
     )(function)
 
 
+environment_option = click.option(
+    "--environment",
+    metavar="NAME",
+    envvar="MLOPS_CI_ENVIRONMENT",
+    help="Environment of promotion.environments (default: promotion.environment, else the only one).",
+)
+
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be changed outside, change nothing."
 )

@@ -45,15 +45,16 @@ class Case:
     state: State
     differs: Sequence[str] = ()
     approval: Approval | None = None
+    environment: str = ""
     notices: list[Notice] = field(default_factory=list)
 
 
 def out_before(case: Case) -> Entry | None:
     """Return the rollback that took these very bytes out, also as a canary, or None."""
     outs = case.state.rolled_back.items()
-    digest = case.found.digest
-    same = (entry for version, entry in outs if model_digest(case.history, version) == digest)
-    return next(same, None) or rolled_back(case.history, digest)
+    digest, there = case.found.digest, case.environment
+    same = (entry for version, entry in outs if model_digest(case.history, version, there) == digest)
+    return next(same, None) or rolled_back(case.history, digest, there)
 
 
 def exit_code(case: Case, word: Word) -> int:

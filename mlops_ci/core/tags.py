@@ -15,6 +15,9 @@ MODEL = "mlops_ci.model"
 ADOPTED_RUN = "mlops_ci.adopted_run"
 """The user's own run of the same training, where the candidate's run is another one."""
 
+COPIED_FROM = "mlops_ci.copied_from"
+"""Of a candidate that came from another environment: which version of which model it is a copy of."""
+
 PIPELINE_VERSION = "mlops_ci.pipeline_version"
 MODEL_DIGEST = "mlops_ci.model_digest"
 EVALUATION_DIGEST = "mlops_ci.evaluation_digest"

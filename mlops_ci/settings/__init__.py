@@ -5,6 +5,7 @@ from mlops_ci.settings.load import load, policy_from_mapping, read_settings
 from mlops_ci.settings.model import (
     CandidateSettings,
     DriftSettings,
+    EnvironmentSettings,
     EvaluationSettings,
     GateSettings,
     MetricSettings,
@@ -14,6 +15,7 @@ from mlops_ci.settings.model import (
     RegistrySettings,
     ReportSettings,
     Settings,
+    in_environment,
     json_schema,
 )
 from mlops_ci.settings.policy import policy_of
@@ -23,6 +25,7 @@ __all__ = [
     "CanarySettings",
     "CandidateSettings",
     "DriftSettings",
+    "EnvironmentSettings",
     "EvaluationSettings",
     "GateSettings",
     "MetricSettings",
@@ -34,6 +37,7 @@ __all__ = [
     "ReportSettings",
     "Settings",
     "TracesSettings",
+    "in_environment",
     "json_schema",
     "load",
     "own_keys",

@@ -150,7 +150,9 @@ def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
         if item["type"] == "string_type" and isinstance(item["input"], dict):
             continue  # the other branch of a union says it better
         if item["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1]))}")
+            lines.append(
+                f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1])) if place else ''}"
+            )
         elif item["type"] == "missing":
             lines.append(f"{key}: missing")
         elif item["type"] == "value_error":

@@ -15,7 +15,7 @@ from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import TRIES, Mover
 from mlops_ci.core.canary.decide import Outcome, Rule
 from mlops_ci.core.canary.state import EVENT, Canary, latest
-from mlops_ci.core.ledger import Entry, History, project
+from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.report import Source, plain
 from mlops_ci.errors import ConflictError, MlopsCiError
 
@@ -31,7 +31,7 @@ def begin(moving: Mover, history: History, intent: Entry, rule: Rule) -> tuple[H
         If the history has grown meanwhile; nothing was begun.
     """
     details = {"act": "start", "share": rule.steps[0], "step": 0, "rule": plain(rule)}
-    entry = replace(intent, event=EVENT, phase="intent", details=details)
+    entry = replace(intent, event=EVENT, phase="intent", details={**intent.details, **details})
     return finish(moving, moving.ledger.append(history, entry))
 
 
@@ -81,7 +81,7 @@ def finish(moving: Mover, history: History) -> tuple[History, str]:
 
     What is wrong is a deployment that failed: the act stays open, and is tried again by the next one.
     """
-    canary = latest(history, moving_environment(moving))
+    canary = latest(history, moving.environment)
     if canary is None or canary.open is None:
         return history, ""
     details = canary.open.details
@@ -96,7 +96,7 @@ def finish(moving: Mover, history: History) -> tuple[History, str]:
 
 
 def _ended(moving: Mover, history: History, canary: Canary) -> tuple[History, str]:
-    state = project(history, moving_environment(moving))
+    state = moving.state(history)
     said: dict[str, Any] = {}
     if canary.outcome == Outcome.PROMOTE and state.champion in (canary.champion, canary.challenger):
         history, trouble = _promoted(moving, history, canary)
@@ -116,7 +116,7 @@ def _ended(moving: Mover, history: History, canary: Canary) -> tuple[History, st
 
 def _promoted(moving: Mover, history: History, canary: Canary) -> tuple[History, str]:
     """Make the challenger the champion as `promote` does, with all that was known when it began."""
-    if project(history, moving_environment(moving)).champion == canary.champion:
+    if moving.state(history).champion == canary.champion:
         reason = f"canary passed{': ' + canary.end.reason if canary.end and canary.end.reason else ''}"
         entry = replace(
             canary.begun,
@@ -148,7 +148,7 @@ def _committed(
         details={"canary": canary.begun.nonce, "act": act.details["act"], **(said or {})},
     )
     for _ in range(TRIES):
-        now = latest(history, moving_environment(moving))
+        now = latest(history, moving.environment)
         if now is None or now.open is None or now.open.nonce != act.nonce:
             return history
         try:
@@ -167,20 +167,16 @@ def route(moving: Mover, history: History, champion: str, challenger: str, share
         "MLOPS_CI_MODEL_NAME": moving.model,
         "MLOPS_CI_MODEL_VERSION": champion,
         "MLOPS_CI_MODEL_URI": f"models:/{moving.model}/{champion}",
-        "MLOPS_CI_PREVIOUS_VERSION": project(history, moving_environment(moving)).previous or "",
+        "MLOPS_CI_PREVIOUS_VERSION": moving.state(history).previous or "",
         "MLOPS_CI_EVENT": EVENT,
         "MLOPS_CI_VERSION": champion,
         "MLOPS_CI_CHALLENGER": challenger,
         "MLOPS_CI_CHALLENGER_URI": f"models:/{moving.model}/{challenger}" if challenger else "",
         "MLOPS_CI_SHARE": f"{share:g}",
+        "MLOPS_CI_ENVIRONMENT": moving.environment,
     }
     try:
         operate(command, variables)
     except MlopsCiError as error:
         return error.problem
     return ""
-
-
-def moving_environment(moving: Mover) -> str:
-    """Return the environment whose champion is guarded; empty for the only one."""
-    return str(getattr(moving, "environment", ""))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_ci.commands.canary import acts
-from mlops_ci.commands.canary.acts import moving_environment
 from mlops_ci.commands.candidates import Found
 from mlops_ci.commands.moving import Mover
 from mlops_ci.core.canary.state import latest
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
 from mlops_ci.core.numbers import percent
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.core.verdict import Result
@@ -21,8 +20,8 @@ HELD = 3
 
 def running(moving: Mover, history: History, found: Found, source: Source, *, dry_run: bool) -> Report | None:
     """Return what to say where a canary runs: it is this one, or this one has to wait; else None."""
-    canary = latest(history, moving_environment(moving))
-    champion = project(history, moving_environment(moving)).champion
+    canary = latest(history, moving.environment)
+    champion = moving.state(history).champion
     over = canary is None or not canary.running or canary.champion != champion
     if moving.settings.canary is None or canary is None or over:
         return None

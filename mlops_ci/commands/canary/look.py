@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_ci.commands.canary import acts, saying
-from mlops_ci.commands.canary.acts import moving_environment
 from mlops_ci.commands.moving import TRIES, Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.decide import Decision, Outcome, decide
@@ -16,7 +15,7 @@ from mlops_ci.core.canary.outcomes import Outcomes, Seen, read
 from mlops_ci.core.canary.reading import BadOutcomeError, outcomes
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.canary.windows import Window, unread, windows, written
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
 from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, UsageError
 from mlops_ci.settings import CanarySettings, Settings
@@ -60,7 +59,7 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
         trouble = ""
         if not dry_run:
             history, trouble = acts.finish(moving, history)
-        canary = latest(history, moving_environment(moving))
+        canary = latest(history, moving.environment)
         if canary is None or not canary.running or trouble:
             return saying.report(moving, history, canary, source, verb="look", trouble=trouble)
         if set(rules.rates) != set(canary.rule.margins):
@@ -95,7 +94,7 @@ def _looked(
     *,
     dry_run: bool,
 ) -> Report:
-    champion = project(history, moving_environment(moving)).champion
+    champion = moving.state(history).champion
     if champion != canary.champion:
         why = f"version {champion} became champion: the canary was about version {canary.champion}"
         trouble = ""
@@ -200,7 +199,7 @@ def _act(
     if found.decision.outcome is Outcome.CONTINUE:
         return history, ""
     # As the ledger has it: whoever carries the act out reads it from there.
-    now = latest(history, moving_environment(moving)) or canary
+    now = latest(history, moving.environment) or canary
     if found.decision.outcome is Outcome.STEP:
         return acts.step(moving, history, now, source)
     reason = saying.reason(found.decision, found.evidence, canary.rule)
@@ -217,7 +216,7 @@ def _after(
     *,
     dry_run: bool,
 ) -> Report:
-    now = latest(history, moving_environment(moving)) or canary
+    now = latest(history, moving.environment) or canary
     return saying.report(
         moving,
         history,

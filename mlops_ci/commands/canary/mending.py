@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops_ci.commands.canary import acts
-from mlops_ci.commands.canary.acts import moving_environment
 from mlops_ci.commands.moving import Mover
 from mlops_ci.core.canary.state import latest
 from mlops_ci.core.ledger import History
@@ -24,7 +23,7 @@ class Mended:
 
 def mend(moving: Mover, history: History, *, dry_run: bool) -> Mended:
     """Finish the canary's open act, and make the alias `challenger` what the ledger says."""
-    canary = latest(history, moving_environment(moving))
+    canary = latest(history, moving.environment)
     if canary is None:
         return Mended(history=history)
     alias, model = moving.settings.registry.challenger, moving.model

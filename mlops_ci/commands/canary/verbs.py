@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlops_ci.commands.canary import acts, saying
-from mlops_ci.commands.canary.acts import moving_environment
 from mlops_ci.commands.canary.look import required
 from mlops_ci.commands.moving import TRIES, mover
 from mlops_ci.commands.promote import promote
@@ -33,7 +32,7 @@ def status(settings: Settings, tools: Tools, source: Source) -> Report:
     """Return what the ledger knows of the last canary; nothing is read elsewhere, nothing is changed."""
     moving = mover(settings, tools)
     history = moving.read()
-    canary = latest(history, moving_environment(moving))
+    canary = latest(history, moving.environment)
     return saying.report(moving, history, canary, source, verb="status")
 
 
@@ -50,7 +49,7 @@ def stop(
     moving = mover(settings, tools)
     for _ in range(TRIES):
         history = moving.begun(finish=not dry_run)
-        canary = latest(history, moving_environment(moving))
+        canary = latest(history, moving.environment)
         if canary is None or not canary.running:
             raise UsageError(f"no canary of '{moving.model}' is running")
         if dry_run:
@@ -63,6 +62,6 @@ def stop(
                 history, trouble = acts.finish(moving, history)
         except ConflictError:
             continue
-        now = latest(history, moving_environment(moving))
+        now = latest(history, moving.environment)
         return saying.report(moving, history, now, source, verb="stop", trouble=trouble)
     raise ConflictError("the ledger", f"others keep writing to the history of '{moving.model}'")
