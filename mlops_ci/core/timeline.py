@@ -117,7 +117,6 @@ def windows_of(history: History, metric: str) -> list[Seen]:
             continue
         value, expected = found["value"], found.get("holdout")
         lower, upper = found.get("lower"), found.get("upper")
-        known = expected is not None and lower is not None and upper is not None
         state: Literal["fine", "drift", "loss"] = "drift" if "drift" in one.raised else "fine"
         made.append(
             Seen(
@@ -126,8 +125,8 @@ def windows_of(history: History, metric: str) -> list[Seen]:
                 version=one.champion,
                 value=value,
                 # kept is the interval of the difference to the holdout
-                lower=expected + lower if known else None,
-                upper=expected + upper if known else None,
+                lower=None if expected is None or lower is None else expected + lower,
+                upper=None if expected is None or upper is None else expected + upper,
                 expected=expected,
                 state="loss" if "loss" in one.raised else state,
             )
