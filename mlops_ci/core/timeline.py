@@ -116,7 +116,8 @@ def windows_of(history: History, metric: str) -> list[Seen]:
         if found is None or found.get("value") is None:
             continue
         value, expected = found["value"], found.get("holdout")
-        lower, upper = found.get("lower"), found.get("upper")
+        # kept is the interval of the difference to the holdout's value
+        lower, upper = (_sum(expected, found.get(end)) for end in ("lower", "upper"))
         state: Literal["fine", "drift", "loss"] = "drift" if "drift" in one.raised else "fine"
         made.append(
             Seen(
@@ -124,11 +125,14 @@ def windows_of(history: History, metric: str) -> list[Seen]:
                 until=one.end,
                 version=one.champion,
                 value=value,
-                # kept is the interval of the difference to the holdout
-                lower=None if expected is None or lower is None else expected + lower,
-                upper=None if expected is None or upper is None else expected + upper,
+                lower=lower,
+                upper=upper,
                 expected=expected,
                 state="loss" if "loss" in one.raised else state,
             )
         )
     return made
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

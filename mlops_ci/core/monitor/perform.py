@@ -16,7 +16,7 @@ from mlops_ci.core.gate.estimate import Level, Rules, UndefinedError
 from mlops_ci.core.gate.judge import rules_of
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.pair import pair_of
-from mlops_ci.core.numbers import decimals, fixed, stated
+from mlops_ci.core.numbers import decimals, fixed, signed, stated
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome
 
@@ -152,7 +152,7 @@ def _told(one: Finding) -> Finding:
         Outcome.BETTER: "better than on the holdout",
         Outcome.NON_INFERIOR: "no worse than on the holdout, within the margin",
     }.get(one.outcome, one.note or "not settled by these rows")
-    low, high = (fixed(end, places) for end in one.interval)
+    low, high = (signed(end, places) for end in one.interval)
     return replace(
         one,
         message=f"{one.metric} is {after} in production and was {before} on the holdout: {words}"
