@@ -28,6 +28,7 @@ for number in range(4):
                 raise ValueError("broken file")
     except ValueError:
         pass
+    mlflow.flush_trace_async_logging()
     trace = mlflow.get_last_active_trace_id()
     if number < 2:
         mlflow.log_feedback(trace_id=trace, name="false_alarm", value=bool(number))
