@@ -19,7 +19,7 @@ from mlops_ci.demo.repository import DemoRepository, demo_environment
 from mlops_ci.errors import PipelineError
 from mlops_ci.render import template_folder
 
-A_DAY = 300
+A_DAY = 400
 """Requests a day."""
 
 

@@ -71,7 +71,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     # A job of a forge is none of the demonstration's business.
     environment = {**os.environ, "GITHUB_ACTIONS": "true"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=1800)
-    assert done.returncode == 0, done.stdout + done.stderr
+    if done.returncode:
+        pytest.fail("\n".join((done.stdout + done.stderr).splitlines()[-12:]), pytrace=False)
     ledger = GitLedger(str(folder / "origin.git"), folder.parent / "ledger.git")
     timeline = json.loads((folder / "timeline.json").read_text())
     return Told(folder, done.stdout, timeline, ledger.read(MODEL))
