@@ -24,6 +24,7 @@ esac
 # Only what the command needs: a job that decides on evidence runs no pipeline and needs no DVC.
 extras=()
 case "$MLOPS_CI_COMMAND" in
+  data) extras+=(--extra dvc) ;;
   check | reproduce) [ -n "$MLOPS_CI_EVIDENCE" ] && [ "$MLOPS_CI_COMMAND" = check ] || extras+=(--extra dvc) ;;
 esac
 case "$MLOPS_CI_TRACKING_URI" in
