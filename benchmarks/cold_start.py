@@ -44,7 +44,7 @@ class Contender:
     name: str
     install: str
     start: str
-    caches: tuple[str, ...] = (".cache", ".npm")
+    uv: bool = False
 
 
 ACTION = 'RUNNER_TEMP="$PWD" MLOPS_CI_COMMAND={verb} MLOPS_CI_EVIDENCE=e MLOPS_CI_TRACKING_URI= MLOPS_CI_EXTRA_PACKAGES= '
@@ -52,12 +52,14 @@ ACTION += str(ROOT / "scripts" / "setup-action.sh")
 PYTHON = "mlops-ci/env/bin/python -I -m mlops_ci {verb} --help"
 CONTENDERS = (
     Contender("mlops-ci: the job that decides (`check --evidence`)", ACTION.format(verb="check"), PYTHON.format(verb="check")),
+    Contender("the same, where the runner has uv already", ACTION.format(verb="check"), PYTHON.format(verb="check"), uv=True),
     Contender("mlops-ci: the job that reproduces (brings DVC)", ACTION.format(verb="reproduce"), PYTHON.format(verb="reproduce")),
     Contender(
-        "CML + DVC (`npm install -g @dvcorg/cml`, `pip install dvc`)",
-        "npm install --silent --no-audit --no-fund --prefix cml @dvcorg/cml && python3 -m venv dvc && dvc/bin/pip install -q dvc",
-        "cml/node_modules/.bin/cml --version && dvc/bin/dvc --version",
+        "CML (`npm install @dvcorg/cml`)",
+        "npm install --no-audit --no-fund --prefix cml @dvcorg/cml 2>&1 | grep -v 'complete log' | head -2 >&2; test -d cml/node_modules/@dvcorg",
+        "cml/node_modules/.bin/cml --version",
     ),
+    Contender("DVC, which CML's guide adds (`pip install dvc`)", "python3 -m venv dvc && dvc/bin/pip install -q dvc", "dvc/bin/dvc --version"),
     Contender(
         "Evidently (`pip install evidently`)",
         "python3 -m venv evidently && evidently/bin/pip install -q evidently",
@@ -86,7 +88,7 @@ def run(command: str, folder: Path, home: Path) -> Took:
     env = {key: value for key, value in os.environ.items() if key.startswith(PASSED)}
     env |= {
         "HOME": str(home),
-        "PATH": os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"]),
+        "PATH": os.pathsep.join([str(home / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
         "DVC_NO_ANALYTICS": "1",
     }
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -114,6 +116,9 @@ def measured(one: Contender, scratch: Path) -> str:
     home, place = scratch / "home", scratch / "place"
     for folder in (home, place):
         folder.mkdir(parents=True)
+    if one.uv:
+        (home / "bin").mkdir()
+        (home / "bin" / "uv").symlink_to(Path(sys.executable).parent / "uv")
     cold = run(one.install, place, home)
     if cold.problem:
         return f"| {one.name} | could not be installed here: {cold.problem[:80]} | | | | |"
