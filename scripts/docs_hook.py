@@ -19,7 +19,7 @@ SECTIONS: dict[str, list[str]] = {
     "Understand": ["explanation/verdicts.md", "explanation/drift.md", "explanation/", "ledger.md", "threat-model.md"],
     "Reference": ["reference/cli.md", "reference/settings.md", "reference/action.md", "reference/report.md",
                   "reference/templates.md", "reference/python.md", "reference/"],
-    "Measured": ["verified.md", "benchmarks/"],
+    "Measured": ["verified.md", "benchmarks/", "comparison.md"],
     "Decisions": ["decisions/"],
     "More": ["/"],
 }  # fmt: skip
