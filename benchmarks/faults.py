@@ -2,11 +2,11 @@
 
     python -m benchmarks.faults [--offset 0] [--step 1] [--seconds 300] [--tls] [--output FILE]
 
-A first clean run enumerates the requests to MLflow, to the forge's API and to the ledger's git server.
-Then each request in turn meets a fault once, and again from there on for ever; of the kinds of faults
-each request gets one a run, the next one with the next ``--offset``: eight runs show every fault to
-every request. After each case the services are well again, `reconcile` runs, and ledger, aliases and
-versions have to be the old state or the new one.
+A first clean run enumerates the requests to MLflow, to the forge's API and to the ledger's git server. Then
+each request in turn meets a fault once, and again from there on for ever; of the kinds of faults each
+request gets one a run, the next one with the next ``--offset``: eight runs show every fault to every
+request. After each case the services are well again, `reconcile` runs, and ledger, aliases and versions have
+to be the old state or the new one.
 """
 
 from __future__ import annotations

@@ -137,14 +137,31 @@ def test_a_cancelled_check_says_so_and_leaves_nothing_half_done(
 @pytest.mark.slow
 @can_mount
 def test_a_full_disk_is_said_and_nothing_is_half_written(repo: DvcRepo, tmp_path: Path) -> None:
+    # Room for the probe by which Python chooses its temporary folder, and for no more.
     small = tmp_path / "small"
     small.mkdir()
-    full = f"mount -t tmpfs -o size=64k tmpfs {small} && (head -c 65536 /dev/zero > {small}/full || true)"
+    full = f"mount -t tmpfs -o size=64k tmpfs {small} && head -c 57344 /dev/zero > {small}/full"
     done = run(repo, environment(repo, TMPDIR=str(small)), before=full)
     assert done.returncode == 4, done.stdout + done.stderr
     assert "the disk is full" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert run(repo, environment(repo)).returncode == 0
+
+
+@pytest.mark.slow
+@can_mount
+def test_a_checkout_on_a_full_disk_is_said(repo: DvcRepo, tmp_path: Path) -> None:
+    repo.write("params.yaml", "train:\n  threshold: 0.51\n")
+    repo.commit("something to run")
+    team, place = repo.root.parent, tmp_path / "disk"
+    place.mkdir()
+    size = sum(path.stat().st_size + 4096 for path in team.rglob("*") if path.is_file()) // 1024 + 4096
+    full = f"mount -t tmpfs -o size={size}k tmpfs {place} && cp -a {team}/. {place} && cd {place}/work"
+    full += f" && (head -c 999999999 /dev/zero > {place}/full 2>/dev/null || true)"
+    done = run(repo, environment(repo), before=full)
+    assert done.returncode in (4, 5), done.stdout + done.stderr
+    assert "No space left on device" in done.stdout + done.stderr or "is full" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
