@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlops_ci.adapters.environment import secrets_in
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import bring
@@ -52,8 +53,8 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
         token = "" if token == "none" else token  # noqa: S105 (the job that runs the change's code has none)
-        if token:
-            actions.mask(token)
+        for secret in [*([token] if token else []), *secrets_in({**os.environ, "": _address(options)})]:
+            actions.mask(secret)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
     if os.environ.get("GITLAB_CI") == "true" and os.environ.get("CI_PROJECT_ID"):
         from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
@@ -65,6 +66,10 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
         ), sections
     console = TerminalConsole()
     return TerminalForge(repository, target=options.get("target"), console=console), console
+
+
+def _address(options: Mapping[str, Any]) -> str:
+    return str(options.get("tracking_uri") or "")
 
 
 def open_session(options: Mapping[str, Any]) -> Session:
