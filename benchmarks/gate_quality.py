@@ -13,32 +13,31 @@ import itertools
 import json
 import platform
 import time
+from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
-from benchmarks.gate_worlds import UP, World
+from benchmarks.gate_batch import CHUNK, RESAMPLES, Shared, judge, shared
+from benchmarks.gate_worlds import LABELS, LOSSES, NUMBERS, RANKS, World
 from mlops_ci.core.gate import exact
-from mlops_ci.core.gate.estimate import Rules, UndefinedError
 from mlops_ci.core.gate.proportions import tango_statistic
+from mlops_ci.core.gate.spread import LEAST_GROUPS
 
 Z = float(ndtri(0.95))
 SIZES = (50, 100, 300, 1000, 10_000)
 DISAGREEMENTS = (0.02, 0.06, 0.2)
 PREVALENCES = (0.05, 0.5)
 AUCS = (0.8, 0.98)
-RUNS = {
-    "roc_auc": (1000, 1000, 1000, 1000, 300),
-    "log_loss": (1000, 1000, 1000, 1000, 1000),
-    "brier_score": (1000, 1000, 1000, 1000, 400),
-    "f1": (1000, 1000, 1000, 600, 300),
-    "matthews_corrcoef": (600, 600, 600, 400, 200),
-    "average_precision": (250, 250, 200, 100, 0),
-    "root_mean_squared_error": (400, 400, 300, 150, 0),
-    "mean_absolute_error": (1000, 1000, 1000, 1000, 400),
-}
+GROUPS = ((5, 0.1), (10, 0.3), (25, 0.3))
+#: Simulated holdouts of each cell by rows; a rate of .05 from 2,000 has a standard error of .005.
+RUNS = {50: 2000, 100: 2000, 300: 2000, 1000: 2000, 10_000: 800}
+SORTED_RUNS = {50: 2000, 100: 2000, 300: 1000, 1000: 800, 10_000: 120}
+#: Cells that an interrupted benchmark has already judged.
+DONE = set()
+GROUPED_RUNS = {100: 2000, 300: 2000, 1000: 2000, 10_000: 200}
 
 
 def shares(scale):
@@ -80,13 +79,15 @@ def proven_worse(n, gained, lost, margin, statistic):
     return failed
 
 
-def summary(passed, failed, difference, margin, *, textbook, undefined=0):
-    """Return the rates of one gate's outcomes, of the naive gates and of the textbook test."""
+def summary(passed, failed, difference, margin, *, textbook, undefined=0, bootstrap=None):
+    """Return the rates of one gate's outcomes, of the naive gates and of the reference tests."""
     runs = len(passed) + undefined
+    bootstrap = textbook if bootstrap is None else bootstrap
     return {
         "non_inferior": round(float(passed.sum() / runs), 4),
         "worse": round(float(failed.sum() / runs), 4),
         "textbook_non_inferior": round(float(textbook.sum() / runs), 4),
+        "bootstrap_non_inferior": round(float(bootstrap.sum() / runs), 4),
         # Every one of these blocks or passes; none can say that it does not know.
         "naive_blocks": round(float((difference < 0).sum() / runs), 4),
         "mlflow_blocks": round(float((difference < 1e-9).sum() / runs), 4),
@@ -94,71 +95,99 @@ def summary(passed, failed, difference, margin, *, textbook, undefined=0):
     }
 
 
-def worlds(kind, scale, sizes=SIZES, groups=((1, 0.0),)):
-    """Every other metric: estimates of fresh holdouts, at no loss and at exactly the margin."""
-    runs_of = RUNS.get(kind, (1000, 1000, 1000, 1000, 400))
-    for prevalence, auc, share, (group, icc) in itertools.product(PREVALENCES, AUCS, DISAGREEMENTS, groups):
-        world = World(kind=kind, prevalence=prevalence, auc=auc, disagreement=share, group=group, icc=icc)
-        loss = world.true_loss()
-        for n in sizes:
-            runs = int(runs_of[SIZES.index(n)] * scale)
-            if runs == 0:
-                continue
-            row = {
-                "kind": kind,
-                "n": n,
-                "disagreement": share,
-                "prevalence": prevalence,
-                "auc": auc,
-                "group": group,
-                "icc": icc,
-                "margin": round(loss, 5),
-                "runs": runs,
-            }
-            equal, worse = (estimates(world, n, runs, worse=flag) for flag in (False, True))
-            row["loss 0m"] = judged(equal, runs, loss, n)
-            row["loss 0.5m"] = judged(worse, runs, 2 * loss, n)
-            row["loss 1m"] = judged(worse, runs, loss, n)
-            row["loss 2m"] = judged(worse, runs, loss / 2, n)
-            yield row
+def alone(scale):
+    """Rows that are independent, all metrics but the two whose bootstrap needs every row."""
+    yield from worlds((*LABELS, "roc_auc", *LOSSES, "root_mean_squared_error", "r2"), RUNS, scale)
 
 
-def estimates(world, n, runs, *, worse):
-    """Return (lower, upper, doubtful, difference, standard error) of many holdouts, shape (runs, 5)."""
-    rng = np.random.default_rng([2, n, int(worse), int(1000 * world.disagreement), int(100 * world.auc)])
-    rules = Rules(greater_is_better=world.kind in UP, margin=0.01)
-    rows, found = np.arange(n), []
-    for run in range(runs):
-        measure = world.measure(rng, n, worse=worse)
-        try:
-            one = measure.estimate(rows, Rules(**{**rules.__dict__, "seed": run}))
-        except UndefinedError:
-            continue
-        found.append((one.lower, one.upper, bool(one.doubt), one.difference, one.standard_error))
-    return np.array(found)
-
-
-def judged(found, runs, margin, n):
-    """Return the rates at a margin, beside the textbook's: normal for rankings, else Student's t."""
-    lower, upper, doubtful, difference, error = found.T
-    sure = doubtful == 0
-    quantile = float(stdtrit(n - 1, 0.95))
-    return summary(
-        sure & (lower > -margin),
-        sure & (upper < -margin),
-        difference,
-        margin,
-        textbook=(difference - quantile * error > -margin),
-        undefined=runs - len(found),
-    )
+def resampled(scale):
+    """Average precision and a quantile, whose bootstrap sorts every resample: fewer runs."""
+    yield from worlds(("average_precision", "quantile:0.9"), SORTED_RUNS, scale)
 
 
 def grouped(scale):
-    """Rows that depend on each other within groups."""
-    for kind in ("accuracy", "log_loss", "roc_auc", "f1"):
-        few = {name: tuple(min(800, run) for run in runs) for name, runs in RUNS.items()}
-        RUNS.update(few)
-        yield from worlds(kind, scale, sizes=(100, 300, 1000), groups=((5, 0.1), (10, 0.3), (25, 0.3)))
+    """Rows that depend on each other within groups, where there are enough groups to prove anything."""
+    kinds = (*LABELS, *RANKS, *LOSSES, *NUMBERS)
+    for group, icc in GROUPS:
+        runs = {n: count for n, count in GROUPED_RUNS.items() if n // group >= LEAST_GROUPS}
+        yield from worlds(kinds, runs, scale, group=group, icc=icc)
+
+
+def worlds(kinds, runs_of, scale, **dependence):
+    """Judge fresh holdouts of every world: an equal candidate, and one with a true loss.
+
+    The margin is that loss (m), twice and half of it, so that the true loss is m, m/2 and 2m.
+    """
+    for prevalence, auc, share in itertools.product(PREVALENCES, AUCS, DISAGREEMENTS):
+        world = World(prevalence=prevalence, auc=auc, disagreement=share, **dependence)
+        for n, full in runs_of.items():
+            if (world.prevalence, world.auc, world.disagreement, world.group, n, kinds[0]) in DONE:
+                continue
+            runs = max(20, int(full * scale))
+            found = {kind: _cell(kind, n, world) | {"runs": runs} for kind in kinds}
+            if world.group > 1:
+                found["accuracy"] = _cell("accuracy", n, world) | {"runs": runs}
+            for worse in (False, True):
+                for kind, judged in _judged(kinds, world, n, runs, worse=worse).items():
+                    found[kind] |= rates(judged, world.true_loss(kind), runs, worse=worse)
+            # The first one last, for it says that the cell is done.
+            yield from list(found.values())[::-1]
+
+
+def _cell(kind, n, world):
+    return {
+        "kind": kind,
+        "n": n,
+        "disagreement": world.disagreement,
+        "prevalence": world.prevalence,
+        "auc": world.auc,
+        "group": world.group,
+        "icc": world.icc,
+        "margin": round(world.true_loss(kind), 6),
+    }
+
+
+def _judged(kinds, world, n, runs, *, worse):
+    """Return what the gate says of each kind's metric in `runs` holdouts, by chunks of bounded memory."""
+    seed = [2, n, worse, *(int(100 * part) for part in (world.disagreement, world.auc, world.prevalence))]
+    rng = np.random.default_rng([*seed, world.group])
+    resamples = 0 if world.group > 1 else RESAMPLES if n < 10_000 else RESAMPLES // 4
+    found = defaultdict(list)
+    for start in range(0, runs, max(1, CHUNK // n)):
+        drawn = world.draw(rng, min(runs - start, max(1, CHUNK // n)), n, worse=worse)
+        for kind in kinds:
+            found[kind].append(judge(kind, world, drawn, rng, resamples))
+        if world.group > 1:
+            found["accuracy"].append(shared(world, drawn))
+    return found
+
+
+def rates(chunks, loss, runs, *, worse):
+    """Return the rates of each outcome where the true loss is 0, or m/2, m and 2m."""
+    margins = {"loss 0.5m": 2 * loss, "loss 1m": loss, "loss 2m": loss / 2} if worse else {"loss 0m": loss}
+    return {name: _rates(chunks, margin, runs) for name, margin in margins.items()}
+
+
+def _rates(chunks, margin, runs):
+    parts = []
+    for one in chunks:
+        if isinstance(one, Shared):
+            passed, failed, plain = one.at(margin)
+        else:
+            passed, failed, plain = one.lower > -margin, one.upper < -margin, one.plain > -margin
+        drawn = getattr(one, "drawn", None)
+        parts.append((passed, failed, one.difference, plain, plain if drawn is None else drawn > -margin))
+    passed, failed, difference, plain, drawn = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return summary(
+        passed, failed, difference, margin, textbook=plain, undefined=runs - len(passed), bootstrap=drawn
+    )
+
+
+def real(scale):
+    """Pairs of real models; see `gate_real`."""
+    from benchmarks.gate_real import pairs
+
+    return pairs(scale)
 
 
 def reuse(scale):
@@ -197,9 +226,11 @@ def reuse(scale):
 
 PARTS = {
     "accuracy": shares,
-    **{kind: (lambda scale, kind=kind: worlds(kind, scale)) for kind in RUNS},
+    "alone": alone,
+    "resampled": resampled,
     "groups": grouped,
     "reuse": reuse,
+    "real": real,
 }
 
 
@@ -207,35 +238,41 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the runs")
-    parser.add_argument("--only", nargs="*", choices=[*PARTS, "real"], help="parts to run")
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), help="parts to run")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     scale = 0.1 if options.quick else options.scale
     options.output.mkdir(parents=True, exist_ok=True)
-    for part in options.only or [*PARTS, "real"]:
-        started = time.process_time()
-        rows = []
-        for row in _rows(part, scale):
+    for part in options.only or PARTS:
+        run(part, scale, options.output / f"gate_quality-{part}.json")
+
+
+def run(part, scale, path):
+    """Run one part and write its results; what an interrupted run has done is kept and not done again."""
+    kept = path.with_suffix(".partial")
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    DONE.update(
+        (row["prevalence"], row["auc"], row["disagreement"], row["group"], row["n"], row["kind"])
+        for row in rows
+        if "auc" in row
+    )
+    started = time.process_time()
+    with kept.open("a") as file:
+        for row in PARTS[part](scale):
             rows.append(row)
-            print(json.dumps(row), flush=True)
-        result = {
-            "benchmark": "gate_quality",
-            "part": part,
-            "scale": scale,
-            "cpu_seconds": round(time.process_time() - started, 1),
-            "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
-            | {"python": platform.python_version()},
-            "rows": rows,
-        }
-        (options.output / f"gate_quality-{part}.json").write_text(json.dumps(result, indent=1) + "\n")
-
-
-def _rows(part, scale):
-    if part == "real":
-        from benchmarks.gate_real import pairs
-
-        return pairs(scale)
-    return PARTS[part](scale)
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+    head = {
+        "benchmark": "gate_quality",
+        "part": part,
+        "scale": scale,
+        "cpu_seconds": round(time.process_time() - started, 1),
+        "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+        | {"python": platform.python_version()},
+    }
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    path.write_text(f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n')
+    kept.unlink()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,70 @@
-"""Worlds to test a gate in: pairs of models whose true difference is known."""
+"""Worlds to test a gate in: pairs of models whose true difference is known exactly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property, partial
 
 import numpy as np
-from scipy.special import expit, logit, ndtri
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtr, ndtri
 from scipy.stats import norm
 
 from mlops_ci.core.gate import bootstrap, influence, ranking
 from mlops_ci.core.gate.batched import batched_labels
 from mlops_ci.core.gate.design import Design
-from mlops_ci.core.gate.measures import Labels, Loss, Ranking, Regression
-from mlops_ci.core.gate.shares import Share
+from mlops_ci.core.gate.measures.columns import Quantile
+from mlops_ci.core.gate.measures.labels import Labels, label_value
+from mlops_ci.core.gate.measures.loss import Loss
+from mlops_ci.core.gate.measures.rankings import Ranking
+from mlops_ci.core.gate.measures.regression import Regression, _r2_of_means, _rmse_of_means
+from mlops_ci.core.gate.measures.share import Share
 
-UP = {"accuracy", "f1", "matthews_corrcoef", "roc_auc", "average_precision"}
+LABELS = ("f1", "precision", "balanced_accuracy", "matthews_corrcoef")
+RANKS = ("roc_auc", "average_precision")
+LOSSES = ("log_loss", "brier_score", "mean_absolute_error")
+NUMBERS = ("root_mean_squared_error", "r2", "quantile:0.9")
+UP = {"accuracy", "r2", *LABELS, *RANKS}
+#: Variance of the true values of a regression, and how large errors are where they are rare.
+TARGET_VARIANCE, RARE = 25.0, 4.0
+QUANTILE = 0.9
+GRID = np.linspace(-12, 12, 20_001)
+MASS = norm.pdf(GRID) / norm.pdf(GRID).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Holdouts of one world: labels, both scores and true values, each of shape (runs, n).
+
+    `cut` is where labels are cut, and `spread` the variance of the candidate's score within a class.
+    """
+
+    positive: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    target: np.ndarray
+    cut: float
+    spread: float
+
+    @cached_property
+    def cells(self):
+        """Cell of each row in the table of true, champion's and candidate's labels, shape (runs, n)."""
+        return (4 * self.positive + 2 * (self.first > self.cut) + (self.second > self.cut)).astype(np.int64)
+
+    @cached_property
+    def tables(self):
+        """Counts of these cells, shape (runs, 8)."""
+        runs = len(self.positive)
+        places = self.cells + 8 * np.arange(runs)[:, None]
+        return np.bincount(places.ravel(), minlength=8 * runs).reshape(runs, 8).astype(float)
+
+    def resampled_tables(self, rng, resamples):
+        """Return resampled tables, shape (runs, resamples, 8); the same for all metrics that ask."""
+        if "again" not in self.__dict__:
+            n = self.positive.shape[1]
+            shares = (self.tables / n)[:, None, :]
+            self.__dict__["again"] = rng.multinomial(n, shares, size=(len(shares), resamples)).astype(float)
+        return self.__dict__["again"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,54 +72,141 @@ class World:
     """Two models with normal scores within each class; the candidate's has more noise if it is worse.
 
     `disagreement` is the noise of each model against the signal that they share; `group` rows share part
-    (`icc`) of their luck.
+    (`icc`) of their luck. Regressions have the scores' errors, four times as large where rows are positive.
     """
 
-    kind: str
     prevalence: float
     auc: float
     disagreement: float
     group: int = 1
     icc: float = 0.0
 
-    def draw(self, rng, n, *, worse):
-        """Return labels, both scores and both probabilities of n rows, and their groups."""
-        positive = rng.random(n) < self.prevalence
-        shift = ndtri(self.auc) * 2**0.5
-        first_noise = 3 * self.disagreement
-        second_noise = first_noise * (2 if worse else 1)
-        luck, first_error, second_error = (self._luck(rng, n) for _ in range(3))
-        scale = np.sqrt(1 + first_noise**2)
-        first = shift * positive + (luck + first_noise * first_error) / scale
-        second = shift * positive + (luck + second_noise * second_error) / scale
-        spread = (1 + second_noise**2) / (1 + first_noise**2)
-        return positive, first, second, *self._probabilities(first, second, shift, spread)
+    @property
+    def shift(self):
+        """How far apart the classes are."""
+        return ndtri(self.auc) * 2**0.5
 
-    def _probabilities(self, first, second, shift, spread):
-        prior = logit(self.prevalence)
+    @property
+    def spread(self):
+        """Variance of the worse candidate's score within a class; the champion's is 1."""
+        own = 3 * self.disagreement
+        return (1 + 4 * own**2) / (1 + own**2)
 
-        def posterior(score, variance):
-            return expit(np.clip(prior + (shift * score - shift**2 / 2) / variance, -30, 30))
+    def draw(self, rng, runs, n, *, worse):
+        """Return holdouts in which both classes occur."""
+        own = 3 * self.disagreement
+        positive = rng.random((runs, n)) < self.prevalence
+        luck, first, second = (self._luck(rng, runs, n) for _ in range(3))
+        scale = np.sqrt(1 + own**2)
+        first = self.shift * positive + (luck + own * first) / scale
+        second = self.shift * positive + (luck + own * (2 if worse else 1) * second) / scale
+        target = rng.standard_normal((runs, n)) * TARGET_VARIANCE**0.5
+        kept = positive.any(axis=1) & ~positive.all(axis=1)
+        sides = (positive, first, second, target)
+        positive, first, second, target = (side[kept] for side in sides)
+        return Drawn(
+            positive=positive,
+            first=first,
+            second=second,
+            target=target,
+            cut=self.cut(),
+            spread=self.spread if worse else 1.0,
+        )
 
-        return posterior(first, 1.0), posterior(second, spread)
-
-    def _luck(self, rng, n):
-        own = rng.normal(size=n)
+    def _luck(self, rng, runs, n):
+        own = rng.standard_normal((runs, n))
         if self.group == 1:
             return own
-        shared = np.repeat(rng.normal(size=-(-n // self.group)), self.group)[:n]
+        shared = np.repeat(rng.standard_normal((runs, n // self.group)), self.group, axis=1)
         return np.sqrt(self.icc) * shared + np.sqrt(1 - self.icc) * own
 
-    def design(self, n):
-        """Return the design of n rows."""
-        return Design(group=np.arange(n) // self.group) if self.group > 1 else Design()
+    def probabilities(self, score, variance):
+        """Return the probability of the positive class at a score of this variance within classes."""
+        odds = logit(self.prevalence) + (self.shift * score - self.shift**2 / 2) / variance
+        return expit(np.clip(odds, -30, 30))
 
-    def measure(self, rng, n, *, worse):
-        """Return the product's own measure of this world's metric on n fresh rows."""
-        positive, first, second, first_p, second_p = self.draw(rng, n, worse=worse)
-        design = self.design(n)
-        if self.kind in {"roc_auc", "average_precision"}:
-            auc = self.kind == "roc_auc"
+    @cache  # noqa: B019 (worlds are few and live as long as the benchmark)
+    def cut(self):
+        """Return the score above which as many rows are flagged as there are positives."""
+        share = self.prevalence
+        return brentq(
+            lambda at: share * norm.sf(at - self.shift) + (1 - share) * norm.sf(at) - share, -10, 10
+        )
+
+    def errors(self, drawn):
+        """Return both models' errors of a regression, each of shape (runs, n)."""
+        size = np.where(drawn.positive, RARE, 1.0)
+        return [size * (score - self.shift * drawn.positive) for score in (drawn.first, drawn.second)]
+
+    @cache  # noqa: B019
+    def true_loss(self, kind):
+        """Return how much worse the worse candidate truly is, from the distributions of the scores."""
+        difference = self.value(kind, self.spread) - self.value(kind, 1.0)
+        return -difference if kind in UP else difference
+
+    def value(self, kind, variance):
+        """Return the true value of a metric for scores with this variance within each class."""
+        if kind in RANKS:
+            return self._ranked(kind, variance)
+        if kind in {"log_loss", "brier_score"}:
+            return self._mean_loss(kind, variance)
+        if kind in {"mean_absolute_error", *NUMBERS}:
+            return self._number(kind, variance)
+        return self._labelled(kind, variance)
+
+    def _ranked(self, kind, variance):
+        if kind == "roc_auc":
+            return float(ndtr(self.shift / np.sqrt(2 * variance)))
+        sd = np.sqrt(variance)
+        score = self.shift + sd * GRID
+        hits = self.prevalence * norm.sf(score, self.shift, sd)
+        alarms = (1 - self.prevalence) * norm.sf(score, 0, sd)
+        precision = np.divide(hits, hits + alarms, out=np.ones_like(hits), where=hits + alarms > 0)
+        return float((MASS * precision).sum())
+
+    def _mean_loss(self, kind, variance):
+        total = 0.0
+        for label, share in ((1, self.prevalence), (0, 1 - self.prevalence)):
+            said = self.probabilities(self.shift * label + np.sqrt(variance) * GRID, variance)
+            total += share * float((MASS * row_loss(kind, np.full(said.shape, label == 1), said)).sum())
+        return total
+
+    def _number(self, kind, variance):
+        sd, rare = np.sqrt(variance), self.prevalence
+        square = (RARE**2 * rare + 1 - rare) * variance
+        if kind == "root_mean_squared_error":
+            return float(np.sqrt(square))
+        if kind == "r2":
+            return 1 - square / TARGET_VARIANCE
+        if kind == "mean_absolute_error":
+            return (RARE * rare + 1 - rare) * sd * np.sqrt(2 / np.pi)
+        return brentq(
+            lambda at: 2 * (rare * norm.sf(at / RARE / sd) + (1 - rare) * norm.sf(at / sd)) - 1 + QUANTILE,
+            0,
+            50,
+        )
+
+    def _labelled(self, kind, variance):
+        sd, cut, share = np.sqrt(variance), self.cut(), self.prevalence
+        recall, alarm = norm.sf((cut - self.shift) / sd), norm.sf(cut / sd)
+        hits = share * recall
+        flagged = hits + (1 - share) * alarm
+        return {
+            "accuracy": hits + (1 - share) * (1 - alarm),
+            "f1": 2 * hits / (share + flagged),
+            "precision": hits / flagged,
+            "balanced_accuracy": (recall + 1 - alarm) / 2,
+            "matthews_corrcoef": (hits - share * flagged)
+            / np.sqrt(share * (1 - share) * flagged * (1 - flagged)),
+        }[kind]
+
+    def measure(self, kind, drawn, run):
+        """Return the product's own measure of one of the holdouts."""
+        positive, n = drawn.positive[run], drawn.positive.shape[1]
+        first, second = drawn.first[run], drawn.second[run]
+        design = Design(group=np.arange(n) // self.group) if self.group > 1 else Design()
+        if kind in RANKS:
+            auc = kind == "roc_auc"
             return Ranking(
                 positive=positive,
                 champion=first,
@@ -78,79 +215,43 @@ class World:
                 blocks=None if auc else bootstrap.ap_of_blocks,
                 design=design,
             )
-        if self.kind in {"log_loss", "brier_score"}:
-            return Loss(
-                champion=self._loss(positive, first_p),
-                candidate=self._loss(positive, second_p),
-                design=design,
-            )
-        if self.kind in {"root_mean_squared_error", "mean_absolute_error"}:
-            return self._regression(positive, first, second, design)
-        # Labels are cut where as many are flagged as there are positives.
-        cut = self._cut()
-        said = [(score > cut).astype(np.int64) for score in (first, second)]
+        if kind in {"log_loss", "brier_score"}:
+            said = self.probabilities(first, 1.0), self.probabilities(second, drawn.spread)
+            champion, candidate = (row_loss(kind, positive, one) for one in said)
+            return Loss(champion=champion, candidate=candidate, design=design)
+        if kind in {"mean_absolute_error", *NUMBERS}:
+            return self._regression(kind, drawn, run, design)
         true = positive.astype(np.int64)
-        if self.kind == "accuracy":
-            return Share(
-                counts=np.ones(n, dtype=bool),
-                champion=said[0] == true,
-                candidate=said[1] == true,
-                design=design,
-            )
-        value = influence.matthews_corrcoef
-        if self.kind != "matthews_corrcoef":
-
-            def value(target, guess, weight):
-                return influence.class_scores(self.kind, target, guess, weight, 1)
-
+        champion, candidate = ((score > self.cut()).astype(np.int64) for score in (first, second))
+        if kind == "accuracy":
+            every = np.ones(n, dtype=bool)
+            return Share(counts=every, champion=champion == true, candidate=candidate == true, design=design)
         return Labels(
             target=true,
-            champion=said[0],
-            candidate=said[1],
-            value=lambda target, guess, weight, labels: value(target, guess, weight),
-            batched=batched_labels(self.kind, "binary", 2),
+            champion=champion,
+            candidate=candidate,
+            value=label_value(kind, "binary"),
+            batched=batched_labels(kind, "binary", 2),
             design=design,
         )
 
-    def _cut(self):
-        shift = ndtri(self.auc) * 2**0.5
-        low, high = -10.0, 10.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            flagged = self.prevalence * norm.sf(middle - shift) + (1 - self.prevalence) * norm.sf(middle)
-            low, high = (middle, high) if flagged > self.prevalence else (low, middle)
-        return low
-
-    def _loss(self, positive, probability):
-        if self.kind == "brier_score":
-            return (probability - positive) ** 2
-        return np.minimum(-np.log(np.where(positive, probability, 1 - probability)), 10.0)
-
-    def _regression(self, positive, first, second, design):
-        # A rare part of the rows (`positive`) has errors four times as large.
-        size = np.where(positive, 4.0, 1.0)
-        shift = ndtri(self.auc) * 2**0.5
-        errors = [size * (score - shift * positive) for score in (first, second)]
-        if self.kind == "mean_absolute_error":
-            return Loss(champion=np.abs(errors[0]), candidate=np.abs(errors[1]), design=design)
-        return Regression(
-            target=np.zeros_like(first),
-            champion=errors[0],
-            candidate=errors[1],
-            value=influence.root_mean_squared_error,
-            of_means=lambda error, target, squared: np.sqrt(np.maximum(error, 0)),
-            design=design,
+    def _regression(self, kind, drawn, run, design):
+        first, second = (error[run] for error in self.errors(drawn))
+        if kind == "mean_absolute_error":
+            return Loss(champion=np.abs(first), candidate=np.abs(second), design=design)
+        if kind.startswith("quantile"):
+            return Quantile(champion=np.abs(first), candidate=np.abs(second), share=QUANTILE, design=design)
+        target, square_root = drawn.target[run], kind == "root_mean_squared_error"
+        build = partial(
+            Regression, target=target, champion=target + first, candidate=target + second, design=design
         )
+        if square_root:
+            return build(value=influence.root_mean_squared_error, of_means=_rmse_of_means)
+        return build(value=influence.r2, of_means=_r2_of_means, tail="ratio")
 
-    def true_loss(self, rows=1_000_000, repeats=2):
-        """Return how much worse the worse candidate is, from many rows."""
-        losses = []
-        for seed in range(repeats):
-            measure = self.measure(np.random.default_rng([77, seed]), rows, worse=True)
-            if isinstance(measure, Share):
-                values = measure.champion.mean(), measure.candidate.mean()
-            else:
-                linear = measure._linear(np.arange(rows))
-                values = linear.champion, linear.candidate
-            losses.append((values[0] - values[1]) * (1 if self.kind in UP else -1))
-        return float(np.mean(losses))
+
+def row_loss(kind, positive, said):
+    """Return the loss of each row's probability of the positive class."""
+    if kind == "brier_score":
+        return (said - positive) ** 2
+    return np.minimum(-np.log(np.where(positive, said, 1 - said)), 10.0)

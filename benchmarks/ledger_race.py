@@ -1,6 +1,6 @@
 """How many promotions are lost when several processes promote at once: our ledger beside plain alias writes.
 
-    python -m benchmarks.ledger_race [--promoters 8] [--rounds 25] [--tracking-uri URI] [--output FILE]
+    python -m benchmarks.ledger_race [--promoters 8] [--rounds 25] [--server postgres] [--output FILE]
 
 Each promoter is a process of its own with its own clone of the ledger and its own MLflow client. In each
 round all of them see the same champion and try to replace it by their own version. The settings are worse
@@ -10,8 +10,10 @@ than life: one git identity, a stopped clock, and every fourth push loses its an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
+import os
 import platform
 import random
 import subprocess
@@ -23,6 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks.servers import mlflow_on_postgres, mlflow_on_sqlite
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.commands.moving import Mover
@@ -139,7 +142,7 @@ def registered(uri: str, folder: Path, promoters: int) -> MlflowRegistry:
     with registry._connection.calls("prepare") as client:
         client.create_registered_model(MODEL)
         for _ in range(promoters):
-            client.create_model_version(MODEL, str(folder / "model"))
+            client.create_model_version(MODEL, "s3://nowhere/model")
     return registry
 
 
@@ -208,9 +211,19 @@ def main() -> None:
     parser.add_argument("--promoters", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--tracking-uri")
+    parser.add_argument("--server", choices=["sqlite", "postgres"], help="start an MLflow server on this")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    figures = run(options.promoters, options.rounds, options.tracking_uri)
+    with contextlib.ExitStack() as stack:
+        uri = options.tracking_uri
+        if options.server:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o755)
+            start = {"sqlite": mlflow_on_sqlite, "postgres": mlflow_on_postgres}[options.server]
+            uri = stack.enter_context(start(folder))
+        figures = run(options.promoters, options.rounds, uri)
+    figures["server"] = options.server or "none"
+    figures["load when it ended"] = [round(one, 1) for one in os.getloadavg()]
     text = json.dumps(figures, indent=2)
     print(text)
     if options.output:

@@ -32,6 +32,7 @@ from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.ports import PipelineRun
 from mlops_ci.commands.adopt import Known, adopt_pipeline, adopt_version
 from mlops_ci.commands.check import check
+from mlops_ci.commands.environments import Origin, promote_from
 from mlops_ci.commands.lineage import lineage
 from mlops_ci.commands.promote import promote
 from mlops_ci.commands.promote_report import Word
@@ -42,7 +43,7 @@ from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import History, project
 from mlops_ci.core.report import Approval, Report, Source
 from mlops_ci.errors import ServiceError
-from mlops_ci.settings import Settings, read_settings
+from mlops_ci.settings import Settings, in_environment, read_settings
 
 MODEL = "classifier"
 SETTINGS = """\
@@ -122,6 +123,7 @@ class Story:
     settings_text: str = SETTINGS
     actor: str = "ada"
     ledger_url: str | None = None
+    environment: str | None = None
 
     @property
     def origin(self) -> Path:
@@ -129,10 +131,12 @@ class Story:
 
     @property
     def settings(self) -> Settings:
-        return read_settings(self.settings_text.encode(), "mlops-ci.yaml")[0]
+        found = read_settings(self.settings_text.encode(), "mlops-ci.yaml")[0]
+        return in_environment(found, self.environment) if self.environment else found
 
     def registry(self, effects: Effects | None = None) -> MlflowRegistry:
-        registry = MlflowRegistry(self.tracking_uri, root=self.repo.root)
+        own = self.settings.registry.tracking_uri
+        registry = MlflowRegistry(own or self.tracking_uri, root=self.repo.root)
         if effects is not None:
             connect = registry._connection._connect
             registry._connection._connect = lambda: CountedClient(connect(), effects)  # type: ignore[method-assign]
@@ -228,6 +232,12 @@ class Story:
             tools = self.tools(folder, effects, **options.pop("tools", {}))
             return promote(self.settings, tools, self.source(tools), word, **options)
 
+    def promote_from(self, origin: Story, word: Word = Word(), **options: Any) -> Report:  # noqa: B008
+        with scratch() as folder:
+            there = Origin(settings=origin.settings, tools=origin.tools(folder / "from"))
+            tools = self.tools(folder, options.pop("effects", None))
+            return promote_from(there, self.settings, tools, self.source(tools), word, **options)
+
     def rollback(self, effects: Effects | None = None, **options: Any) -> Report:
         with scratch() as folder:
             tools = self.tools(folder, effects)
@@ -252,10 +262,10 @@ class Story:
 
     def history(self) -> History:
         with scratch() as folder:
-            return self.ledger(folder / "ledger.git").read(MODEL)
+            return self.ledger(folder / "ledger.git").read(self.settings.registry.model)
 
     def aliases(self) -> dict[str, str]:
-        return dict(self.registry().aliases(MODEL))
+        return dict(self.registry().aliases(self.settings.registry.model))
 
     def state(self) -> dict[str, Any]:
         """Return all that has to agree, as plain values."""

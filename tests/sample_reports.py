@@ -265,3 +265,9 @@ STATES: dict[str, Report] = {
     ),
     "point-only": report(decide((POINT,), POLICY), holdout=None),
 }
+
+
+def named(state: str, model: str) -> Report:
+    """Return the report of a state about another model."""
+    made = STATES[state]
+    return replace(made, model=model, headline=made.headline.replace(MODEL, model))

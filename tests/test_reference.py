@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def settings_blocks() -> list[str]:
         for page in pages
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     ]
-    indented = [re.sub(r"(?m)^ {3}", "", block) for block in found]
+    indented = [textwrap.dedent(block) for block in found]
     return [block for block in indented if block.lstrip().startswith("registry:")]
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlops_ci.adapters import colours
 from mlops_ci.adapters.files import write_atomic
-from mlops_ci.adapters.ports import Forge
-from mlops_ci.cli.session import Session
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.report import Report
-from mlops_ci.render import FORMS, render
-from mlops_ci.render.junit import junit
+
+if TYPE_CHECKING:
+    from mlops_ci.cli.session import Session
+
+WIDTH = 80
 
 # Of several models the gravest ends the run: proven worse, no evidence, service, usage, held.
 GRAVITY = (1, 5, 4, 2, 3, 0)
+_FILES = {"json": ".json", "html": ".html", "markdown": ".md", "junit": ".junit.xml"}
 _SUFFIXES = {
     ".md": "markdown",
     ".html": "html",
@@ -25,6 +30,7 @@ _SUFFIXES = {
     ".json": "json",
     ".txt": "text",
     ".xml": "junit",
+    ".prom": "openmetrics",
 }
 
 
@@ -33,28 +39,76 @@ def gravest(reports: Sequence[Report]) -> int:
     return min((report.exit_code for report in reports), key=GRAVITY.index)
 
 
-def deliver(session: Session, reports: Sequence[Report]) -> int:
-    """Publish reports, write their files and outputs, print them; return the exit code."""
+def deliver(session: Session, reports: Sequence[Report], *, together: Collection[str] = ()) -> int:
+    """Publish reports, write their files and outputs, print them; return the exit code.
+
+    Parameters
+    ----------
+    together
+        Models that share one comment.
+    """
+    from mlops_ci.cli.session import templates_of  # noqa: PLC0415
+    from mlops_ci.render import FORMS, render  # noqa: PLC0415
+
     options = session.options
-    files: dict[str, str] = {}
-    url = ""
     overrides = templates_of(session)
     shown = bool(options.get("form") or options.get("output"))
     # A terminal prints one form; `show` below renders what was asked for by name.
     wanted = FORMS if session.on_forge or options.get("report_dir") else () if shown else ("text",)
-    for report in reports:
-        rendered = {form: render(report, form, overrides) for form in wanted}
-        if options.get("report_dir"):
-            files |= _write_files(Path(options["report_dir"]), report, rendered)
-        if session.on_forge or not shown:
-            url = session.forge.publish(report, rendered, key=f"{report.command} {report.model}") or url
+    rendered = [
+        {form: render(report, form, overrides, width=_width()) for form in wanted} for report in reports
+    ]
     code = gravest(reports)
+    files: dict[str, str] = {}
+    full: OSError | None = None
+    if options.get("report_dir"):
+        try:
+            files = _write_files(Path(options["report_dir"]), reports, rendered, code)
+        except OSError as error:
+            full = error  # what can still be told is told first
+    url = ""
+    if session.on_forge or not shown:
+        url = _publish(session, list(zip(reports, rendered, strict=True)), overrides, together)
     decided = next(report for report in reports if report.exit_code == code)
     session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)
+    if full is not None:
+        raise full
     return code
+
+
+def _publish(
+    session: Session,
+    pairs: Sequence[tuple[Report, Mapping[str, str]]],
+    overrides: Mapping[str, str],
+    together: Collection[str],
+) -> str:
+    """Publish each report with its rendered forms; return the address of the last comment."""
+    url = ""
+    for report, forms in pairs:
+        if report.model not in together:
+            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
+    shared = [pair for pair in pairs if pair[0].model in together]
+    return (_publish_together(session, shared, overrides) if shared else None) or url
+
+
+def _publish_together(
+    session: Session, shared: Sequence[tuple[Report, Mapping[str, str]]], overrides: Mapping[str, str]
+) -> str | None:
+    from mlops_ci.render import render_together  # noqa: PLC0415
+
+    ordered = sorted(shared, key=lambda pair: GRAVITY.index(pair[0].exit_code))
+    reports = [report for report, _ in ordered]
+    text = render_together(reports, overrides) if session.on_forge else ""
+    key = shared_key(reports[0].command, session.options)
+    return session.forge.publish_together(reports, [forms for _, forms in ordered], text, key=key)
+
+
+def shared_key(command: str, options: Mapping[str, Any]) -> str:
+    """Return what a comment of several models is found by: jobs on other settings have their own."""
+    return f"{command} together {options.get('config', '')}"
 
 
 def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
@@ -72,43 +126,58 @@ def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
 
 def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
     """Write reports to a file, or to standard output."""
+    from mlops_ci.render import WHOLE, render  # noqa: PLC0415
+
     output: Path | None = options.get("output")
     form = options.get("form") or (_SUFFIXES.get(output.suffix, "text") if output else "text")
-    text = junit(reports) if form == "junit" else "\n".join(render(one, form, overrides) for one in reports)
+    whole = WHOLE.get(form)
+    width = WIDTH if output else _width()
+    text = whole(reports) if whole else "\n".join(render(r, form, overrides, width=width) for r in reports)
     if form == "json" and len(reports) > 1:
         text = "[" + ",\n".join(render(report, form) for report in reports) + "]\n"
     if output is None:
-        click.echo(text, nl=False)
+        coloured = form == "text" and colours.wanted(sys.stdout)
+        click.echo(colours.coloured(text) if coloured else text, nl=False, color=coloured or None)
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(output, text)
 
 
-def templates_of(session: Session) -> dict[str, str]:
-    """Return the user's own templates, from the tip of the target branch only."""
-    base, folder = session.source.base, ".mlops-ci/templates/"
-    if not base:
-        return {}
-    names = [name for name in session.repository.paths(base) if name.startswith(folder)]
-    found = {name.removeprefix(folder): session.repository.read(base, name) for name in names}
-    return {name: text.decode("utf-8", "replace") for name, text in found.items() if text is not None}
-
-
-def announce(forge: Forge, model: str, run_url: str) -> None:
-    """Say on the change that a model is being checked."""
+def announce(session: Session, models: Sequence[str], *, together: Collection[str] = ()) -> None:
+    """Say on the change that models are being checked."""
+    run_url = session.source.run_url
     where = f" ([log]({run_url}))" if run_url else ""
-    forge.announce(f"Checking `{model}`{where} …", key=f"check {model}")
+    shared = [model for model in models if model in together]
+    for model in models:
+        if model not in together:
+            session.forge.announce(f"Checking `{model}`{where} …", key=f"check {model}")
+    if shared:
+        named = ", ".join(f"`{model}`" for model in shared[:5]) + (" and more" if len(shared) > 5 else "")
+        session.forge.announce(f"Checking {named}{where} …", key=shared_key("check", session.options))
 
 
-def _write_files(folder: Path, report: Report, rendered: Mapping[str, str]) -> dict[str, str]:
+def _width() -> int:
+    """Return how wide text may be: the terminal's width within reason, 80 in a pipe."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(60, min(shutil.get_terminal_size((WIDTH, 24)).columns, 110))
+
+
+def _write_files(
+    folder: Path, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], code: int
+) -> dict[str, str]:
+    """Write each report in each form; return the outputs, which name the report that decided."""
+    from mlops_ci.render import openmetrics  # noqa: PLC0415
+
     folder.mkdir(parents=True, exist_ok=True)
-    name = folder_name(report.model) if report.model else report.command
-    places = {
-        "json": folder / f"{name}.json",
-        "html": folder / f"{name}.html",
-        "markdown": folder / f"{name}.md",
-        "junit": folder / f"{name}.junit.xml",
-    }
-    for form, place in places.items():
-        write_atomic(place, rendered[form])
-    return {"report-json": str(places["json"]), "report-html": str(places["html"])}
+    write_atomic(folder / "metrics.txt", openmetrics(reports))
+    deciding = next(report for report in reports if report.exit_code == code)
+    named: dict[str, str] = {}
+    for report, forms in zip(reports, rendered, strict=True):
+        name = folder_name(report.model) if report.model else report.command
+        places = {form: folder / f"{name}{suffix}" for form, suffix in _FILES.items()}
+        for form, place in places.items():
+            write_atomic(place, forms[form])
+        if report is deciding:
+            named = {"report-json": str(places["json"]), "report-html": str(places["html"])}
+    return named

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import click
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.cli.delivery import announce, deliver
+from mlops_ci.cli.ending import Cancelled, cancelled, of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -21,7 +24,7 @@ from mlops_ci.cli.options import (
 from mlops_ci.cli.session import Session, Unit, open_session, units
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.check import check as run_check
-from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.reproduce import reproduce as run_reproduce
 from mlops_ci.commands.tamper import approvals_needed
 from mlops_ci.core.bundle import Failure, Manifest
@@ -76,11 +79,25 @@ def check(**options: Any) -> int:
         models = units(session, options["config"], options["only"])
     except MlopsCiError as error:
         return deliver(session, [could_not_tell("mlops-ci", error, session.source)])
-    for unit in models:
-        announce(session.forge, unit.settings.registry.model, session.source.run_url)
-    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
-        reports = [_checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)]
-    return deliver(session, reports)
+    together = _together(models, options)
+    announce(session, [unit.settings.registry.model for unit in models], together=together)
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
+            reports = [
+                _checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)
+            ]
+    except Cancelled:
+        with suppress(MlopsCiError, OSError):
+            ended = [cancelled(unit.settings.registry.model, session.source) for unit in models]
+            deliver(session, ended, together=together)
+        raise
+    return deliver(session, reports, together=together)
+
+
+def _together(models: Sequence[Unit], options: Mapping[str, Any]) -> list[str]:
+    """Return the models that share a comment; a job on one of them alone keeps one of its own."""
+    shared = [u.settings.registry.model for u in models if u.settings.report.comment == "together"]
+    return [] if options["only"] else shared
 
 
 def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
@@ -102,6 +119,11 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
         )
     except MlopsCiError as error:
         return could_not_tell(model, error, source, unit.notices)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        return could_not_tell(model, trouble, source, unit.notices)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,20 @@ import click
 
 from mlops_ci.adapters.files import write_atomic
 from mlops_ci.cli.delivery import deliver
+from mlops_ci.cli.ending import of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
     dry_run_option,
+    environment_option,
     ledger_options,
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Session, Unit, open_session, units
+from mlops_ci.cli.session import Session, Unit, environment_of, open_session, units
 from mlops_ci.cli.wiring import tools_for
-from mlops_ci.commands.check import could_not_tell
+from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.lineage import lineage as run_lineage
-from mlops_ci.commands.promote import promote as run_promote
-from mlops_ci.commands.promote_report import Word
-from mlops_ci.commands.reconcile import reconcile as run_reconcile
 from mlops_ci.commands.rollback import rollback as run_rollback
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.report import Notice, Report
@@ -38,6 +38,14 @@ from mlops_ci.errors import MlopsCiError, UsageError
 @registry_options
 @ledger_options
 @change_options
+@environment_option
+@click.option(
+    "--from",
+    "origin",
+    metavar="NAME",
+    envvar="MLOPS_CI_FROM",
+    help="Promote the champion of this environment (default: `after` of the environment).",
+)
 @click.option("--approve", metavar="REASON", help="Promote a held candidate; the reason is written down.")
 @click.option("--again", metavar="REASON", help="Promote bytes that were rolled back once more.")
 @output_options
@@ -52,13 +60,32 @@ def promote(**options: Any) -> int:
     After a merge, on the target branch:    mlops-ci promote
     What would happen:                      mlops-ci promote --dry-run
     A held candidate, by hand:              mlops-ci promote --approve "agreed with the fraud team"
+    From one environment to the next:       mlops-ci promote --environment production --from staging
     """
+    return each(options, _promote)
+
+
+def _promote(session: Session, unit: Unit, tools: Tools) -> Report:
+    """Promote what a check judged, or the champion of the environment before this one."""
+    # A rollback needs nothing of the gate's statistics, and is wanted at once.
+    from mlops_ci.commands.environments import Origin, promote_from  # noqa: PLC0415
+    from mlops_ci.commands.promote import promote as run_promote  # noqa: PLC0415
+    from mlops_ci.commands.promote_report import Word  # noqa: PLC0415
+
+    options, settings = session.options, unit.settings
     word = Word(approve=options["approve"], again=options["again"])
-    return _each(
-        options,
-        lambda session, unit, tools: run_promote(
-            unit.settings, tools, session.source, word, dry_run=options["dry_run"]
-        ),
+    here = settings.promotion.environments.get(settings.promotion.environment or "")
+    name = options["origin"] or (here.after if here else None)
+    if name is None:
+        return run_promote(settings, tools, session.source, word, dry_run=options["dry_run"])
+    if name == settings.promotion.environment:
+        raise UsageError(f"'{name}' cannot be promoted from itself", remedy="name another with --from")
+    origin = replace(unit, settings=environment_of(unit.base or settings, name))
+    there = tools_for(session, origin, tools.scratch / "from", runs_code=False)
+    return promote_from(
+        Origin(settings=origin.settings, tools=there),
+        *(settings, tools, session.source, word),
+        dry_run=options["dry_run"],
     )
 
 
@@ -67,6 +94,7 @@ def promote(**options: Any) -> int:
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @click.option("--to", metavar="VERSION", help="Version to go to (default: the champion before this one).")
 @click.option("--reason", default="", help="Why; written into the ledger.")
 @output_options
@@ -78,7 +106,7 @@ def rollback(**options: Any) -> int:
     To the one before:      mlops-ci rollback --reason "false alarms doubled"
     To a named version:     mlops-ci rollback --to 7
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_rollback(
             unit.settings,
@@ -97,6 +125,7 @@ def rollback(**options: Any) -> int:
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @click.option("--restore", is_flag=True, help="Put an alias that was moved by hand back.")
 @click.option("--accept", is_flag=True, help="Write what was done by hand into the ledger.")
 @output_options
@@ -110,8 +139,10 @@ def reconcile(**options: Any) -> int:
     """
     if options["restore"] and options["accept"]:
         raise UsageError("--restore and --accept exclude each other")
+    from mlops_ci.commands.reconcile import reconcile as run_reconcile  # noqa: PLC0415
+
     how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: run_reconcile(
             unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
@@ -125,6 +156,7 @@ def reconcile(**options: Any) -> int:
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @click.option("--verify", is_flag=True, help="Check the ledger against the registry's tags and aliases.")
 @click.option(
     "--provenance",
@@ -141,7 +173,7 @@ def lineage(query: str | None, **options: Any) -> int:
     Of a commit, or a path:  mlops-ci lineage 4f1c2ab
     Is all as it was:        mlops-ci lineage --verify
     """
-    return _each(
+    return each(
         options,
         lambda session, unit, tools: _with_provenance(
             run_lineage(unit.settings, tools, session.source, query, verify=options["verify"]),
@@ -160,7 +192,7 @@ def _with_provenance(report: Report, path: Path | None) -> Report:
     return report
 
 
-def _each(
+def each(
     options: dict[str, Any], verb: Callable[[Session, Unit, Tools], Report], *, single: bool = False
 ) -> int:
     """Run a verb for each model; a failure becomes its report."""
@@ -179,6 +211,11 @@ def _each(
                 raise
             except MlopsCiError as error:
                 reports.append(_failed(session, unit, error))
+            except OSError as error:
+                trouble = of_machine(error)
+                if trouble is None:
+                    raise
+                reports.append(_failed(session, unit, trouble))
     return deliver(session, reports)
 
 
@@ -189,8 +226,6 @@ _BEGUN = Notice(
 
 
 def _failed(session: Session, unit: Unit, error: MlopsCiError) -> Report:
-    from dataclasses import replace  # noqa: PLC0415
-
     command = click.get_current_context().info_name or "promote"
     model = unit.settings.registry.model
     report = could_not_tell(model, error, session.source, unit.notices)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import click
+from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
+from mlops_ci.cli.ending import cancellable, of_machine
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("adoption", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
+    "doctor": ("adoption", "Find what would keep the gate from working here, each with its remedy."),
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "promote": (
         "history",
         "Make the candidate of the merged commit the champion; decide again, never train.",
     ),
+    "canary": ("canary", "Guard a new version on live traffic: start, look, status, stop."),
     "rollback": ("history", "Go back to an earlier champion, in seconds."),
     "reconcile": ("history", "Find what is not as the ledger says, and finish what was cut short."),
     "compare": ("compare", "Compare the predictions of two models on the same rows."),
@@ -28,6 +34,9 @@ VERBS: dict[str, tuple[str, str]] = {
         "Tell where a version comes from and what became of it; or a commit, or a checksum.",
     ),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "monitor": ("monitoring", "Judge production's new windows, with and without labels."),
+    "retrain": ("monitoring", "Train again where monitoring proves the need: once, and within a budget."),
+    "data": ("monitoring", "Bring newer data in: validated, stored, proposed as a pull request."),
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
@@ -50,6 +59,13 @@ class Verbs(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a verb's name without importing any."""
+        found = [verb for verb in VERBS if verb.startswith(incomplete)]
+        return [CompletionItem(verb, help=VERBS[verb][1]) for verb in found] or super().shell_complete(
+            ctx, incomplete
+        )
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them, so that `--help` stays fast."""
         with formatter.section("Commands"):
@@ -63,8 +79,8 @@ def cli() -> None:
 
     \b
     Try it:            mlops-ci demo
+    Guard your own:    mlops-ci init
     On this branch:    mlops-ci check
-    In a workflow:     see the README
 
     Exit codes: 0 pass, 1 worse, 2 wrong usage or settings, 3 held for approval, 4 a service failed
     (try again), 5 no evidence that can be trusted.
@@ -74,7 +90,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every expected failure ends in one message and its exit code."""
     try:
-        code = cli.main(standalone_mode=False, windows_expand_args=False)
+        with cancellable():
+            code = cli.main(standalone_mode=False, windows_expand_args=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -87,4 +104,11 @@ def main() -> None:
         # the reader of our output has gone; say nothing more, also not while Python shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        with suppress(OSError):
+            click.echo(f"mlops-ci: {trouble}", err=True)
+        sys.exit(trouble.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

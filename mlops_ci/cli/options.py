@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = click.Choice(["text", "markdown", "html", "json", "junit"])
+FORMATS = click.Choice(["text", "markdown", "html", "json", "junit", "openmetrics"])
 
 
 def _compose(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -104,6 +104,13 @@ def change_options(function: F) -> F:
         ),
     )(function)
 
+
+environment_option = click.option(
+    "--environment",
+    metavar="NAME",
+    envvar="MLOPS_CI_ENVIRONMENT",
+    help="Environment of promotion.environments (default: promotion.environment, else the only one).",
+)
 
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be changed outside, change nothing."

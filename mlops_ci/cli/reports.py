@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from jinja2 import TemplateError
 
-from mlops_ci.adapters.report_files import REMEDY, read_reports
 from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import output_options
 from mlops_ci.errors import EvidenceError
@@ -24,6 +22,10 @@ def report(path: Path, **options: Any) -> int:
     As a page:       mlops-ci report report.json --output report.html
     As a comment:    mlops-ci report report.json --format markdown
     """
+    from jinja2 import TemplateError  # noqa: PLC0415
+
+    from mlops_ci.adapters.report_files import REMEDY, read_reports  # noqa: PLC0415
+
     reports = read_reports(path)
     try:
         show(reports, options, {})

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import click
 
 from mlops_ci.adapters.environment import secrets_in
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import bring
 from mlops_ci.adapters.ports import Console, Forge
+from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
-from mlops_ci.settings import Settings, own_keys, read_settings, trusted
+from mlops_ci.settings import Settings, in_environment, own_keys, read_settings, trusted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One model of the repository: its settings in force, and what has to be said of how they came about."""
+    """One model of the repository: its settings in force, and what has to be said of how they came about.
+
+    `base` are the settings without an environment, where `settings` are those of one.
+    """
 
     settings: Settings
     root: Path
     config: str
     notices: tuple[Notice, ...] = ()
+    base: Settings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,7 @@ class Session:
     console: Console
     source: Source
     options: Mapping[str, Any]
+    now: Callable[[], datetime] = utc_now
 
     @property
     def on_forge(self) -> bool:
@@ -65,7 +74,18 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
             token=token, comment=options.get("comment") or "always", console=sections
         ), sections
     console = TerminalConsole()
-    return TerminalForge(repository, target=options.get("target"), console=console), console
+    forge = TerminalForge(repository, target=options.get("target"), console=console, now=clock())
+    return forge, console
+
+
+def clock() -> Callable[[], datetime]:
+    """Return the clock of this run: the machine's, unless a simulation in this process handed in its own.
+
+    No flag and no variable reaches it: what is written into the ledger is not dated by its user.
+    """
+    context = click.get_current_context(silent=True)
+    handed = context.find_root().obj if context is not None else None
+    return handed if callable(handed) else utc_now
 
 
 def _address(options: Mapping[str, Any]) -> str:
@@ -92,7 +112,9 @@ def open_session(options: Mapping[str, Any]) -> Session:
             f"the target branch '{source.target}' is not in this clone",
             remedy="check out the whole history: `fetch-depth: 0` in actions/checkout",
         )
-    return Session(repository=repository, forge=forge, console=console, source=source, options=options)
+    return Session(
+        repository=repository, forge=forge, console=console, source=source, options=options, now=clock()
+    )
 
 
 def _bring_change(
@@ -129,7 +151,7 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
     if not names:
         raise SettingsError(config, ["there is no such file"], remedy="write one with `mlops-ci init`")
-    found = [unit for name in names for unit in _units_of(session, name)]
+    found = [_there(session, unit) for name in names for unit in _units_of(session, name)]
     models = [unit.settings.registry.model for unit in found]
     for model in models:
         if models.count(model) > 1:
@@ -139,6 +161,23 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
         if not found:
             raise UsageError(f"there is no model '{only}'", remedy=f"one of: {', '.join(models)}")
     return found
+
+
+def environment_of(settings: Settings, name: str) -> Settings:
+    """Return the settings as they are in an environment; a UsageError where there is none of this name."""
+    known = settings.promotion.environments
+    if name not in known:
+        raise UsageError(
+            f"the settings of '{settings.registry.model}' name no environment '{name:.80}'",
+            remedy=f"one of: {', '.join(known)}" if known else "add it to promotion.environments",
+        )
+    return in_environment(settings, name)
+
+
+def _there(session: Session, unit: Unit) -> Unit:
+    """Return a model as it is in the environment that was asked for, or that its settings name."""
+    name = session.options.get("environment") or unit.settings.promotion.environment
+    return replace(unit, settings=environment_of(unit.settings, name), base=unit.settings) if name else unit
 
 
 def _units_of(session: Session, name: str) -> list[Unit]:
@@ -160,7 +199,8 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             )
             notices.append(Notice(text=text, level="warning"))
         return [
-            Unit(settings=one, root=place.parent, config=name, notices=tuple(notices)) for one in in_force
+            Unit(settings=one, root=place.parent, config=name, notices=(*notices, *_deprecated(one)))
+            for one in in_force
         ]
     in_force = read_settings(at_target, f"{name} on {source.target}")
     proposed: dict[str, Settings] = {}
@@ -179,10 +219,24 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             settings=trusted(one, proposed.get(one.registry.model)),
             root=place.parent,
             config=name,
-            notices=tuple(notices),
+            notices=(*notices, *_deprecated(one)),
         )
         for one in in_force
     ]
+
+
+def _deprecated(settings: Settings) -> list[Notice]:
+    return [Notice(text=text, level="warning") for text in settings.deprecated]
+
+
+def templates_of(session: Session) -> dict[str, str]:
+    """Return the user's own templates, from the tip of the target branch only."""
+    base, folder = session.source.base, ".mlops-ci/templates/"
+    if not base:
+        return {}
+    names = [name for name in session.repository.paths(base) if name.startswith(folder)]
+    found = {name.removeprefix(folder): session.repository.read(base, name) for name in names}
+    return {name: text.decode("utf-8", "replace") for name, text in found.items() if text is not None}
 
 
 def _elsewhere(session: Session) -> bool:

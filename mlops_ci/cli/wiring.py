@@ -16,12 +16,13 @@ from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
-from mlops_ci.adapters.ports import Ledger, Pipeline, Registry
-from mlops_ci.cli.session import Session, Unit
+from mlops_ci.adapters.ports import Ledger, Pipeline, Registry, Traffic
+from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
+from mlops_ci.core.report import Report
 from mlops_ci.errors import HoldoutError, ServiceError, UsageError
-from mlops_ci.settings import Settings
+from mlops_ci.settings import EnvironmentSettings, Settings
 
 
 def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -> Tools:
@@ -39,6 +40,8 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         evaluations=EvaluationFiles(frames),
         registry=lambda: registry_of(session, unit.settings),
         pipeline=lambda: _pipeline(session, unit),
+        traffic=lambda: _traffic(session, unit),
+        page=_page(session),
         shell=_shell(session, unit) if runs_code else None,
         profile=_profile,
         drift=_drift,
@@ -46,8 +49,31 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         read_judgement=read_judgement,
         operate=_operator(session, unit),
         actor=actor_of(session),
+        now=session.now,
         functions=partial(load_functions, outside=session.repository.root),
     )
+
+
+def _traffic(session: Session, unit: Unit) -> Traffic:
+    outcomes = unit.settings.canary.outcomes if unit.settings.canary else ""
+    if isinstance(outcomes, str):
+        from mlops_ci.adapters.data.traffic import TrafficFiles  # noqa: PLC0415
+
+        return TrafficFiles(outcomes, unit.root)
+    from mlops_ci.adapters.mlflow.client import Connection  # noqa: PLC0415
+    from mlops_ci.adapters.mlflow.traffic import MlflowTraffic  # noqa: PLC0415
+
+    uri = session.options.get("tracking_uri") or unit.settings.registry.tracking_uri
+    return MlflowTraffic(Connection(uri, None, session.repository.root), outcomes.mlflow)
+
+
+def _page(session: Session) -> Callable[[Report], str]:
+    def page(report: Report) -> str:
+        from mlops_ci.render import render  # noqa: PLC0415
+
+        return render(report, "html", templates_of(session))
+
+    return page
 
 
 def _profile(data: str, min_count: int, kinds: Mapping[str, str]) -> str:
@@ -120,8 +146,12 @@ def registry_of(session: Session, settings: Settings) -> Registry:
     from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
     registry = settings.registry
-    uri = session.options.get("tracking_uri") or registry.tracking_uri
-    if session.on_forge and not uri and not (session.repository.root / "mlflow.db").exists():
+    there = settings.promotion.environments.get(settings.promotion.environment or "", EnvironmentSettings())
+    # An environment with a server of its own means that one: a job's variables are about another.
+    tracking = None if there.tracking_uri else session.options.get("tracking_uri")
+    tracking = tracking or registry.tracking_uri
+    other = None if there.tracking_uri or there.registry_uri else session.options.get("registry_uri")
+    if session.on_forge and not tracking and not (session.repository.root / "mlflow.db").exists():
         # The embedded default would be empty in a job: no champion, and so a pass that proves nothing.
         raise UsageError(
             "no MLflow server is named, so there is no champion to compare with",
@@ -130,11 +160,24 @@ def registry_of(session: Session, settings: Settings) -> Registry:
             " workflows mlops-ci-forks.yml and mlops-ci-gate.yml",
         )
     return MlflowRegistry(
-        uri,
-        session.options.get("registry_uri") or registry.registry_uri,
+        tracking,
+        other or registry.registry_uri or (registry.tracking_uri if there.tracking_uri else None),
         root=session.repository.root,
         experiment=registry.experiment,
+        token=_token(there.token_variable),
     )
+
+
+def _token(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    token = os.environ.get(variable)
+    if not token:
+        raise UsageError(
+            f"the variable {variable} is empty: it holds the token of this environment's MLflow",
+            remedy="pass it to this job, or correct promotion.environments in mlops-ci.yaml",
+        )
+    return token
 
 
 def _pipeline(session: Session, unit: Unit) -> Pipeline:

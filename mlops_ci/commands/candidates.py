@@ -24,13 +24,14 @@ REMEDY = "run `mlops-ci check` on this commit: it judges what the pipeline produ
 class Found:
     """A recorded candidate, and what was judged of it.
 
-    `pipeline` describes the merged commit as it stands, `pipeline_version` sums it up.
+    `home` is the registry that has its run. `pipeline` describes the merged commit as it stands; it is None
+    where that commit is not asked, since a champion of another environment is promoted.
     """
 
     record: Champion
     judgement: Judgement
-    pipeline: PipelineRun
-    pipeline_version: str
+    home: Registry
+    pipeline: PipelineRun | None = None
 
     @property
     def digest(self) -> str | None:
@@ -66,7 +67,7 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
         kept = registry.download(ref.run_id or "", path, tools.scratch / "judgement")
         judgement = tools.read_judgement(kept)
         if judgement.model == name and _same_outputs(run, judgement):
-            return Found(record=record, judgement=judgement, pipeline=run, pipeline_version=version)
+            return Found(record=record, judgement=judgement, home=registry, pipeline=run)
         others += 1
     problem = (
         f"no candidate of '{name}' was recorded for commit {source.head[:12]} (pipeline version"
@@ -91,7 +92,7 @@ def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
     return bool(merged) and all(judged.get(path) == checksum for path, checksum in merged.items())
 
 
-def prove(settings: Settings, tools: Tools, registry: Registry, found: Found) -> tuple[Path, list[Notice]]:
+def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[Notice]]:
     """Download the model and prove that it is, byte for byte, what was judged; return where it is.
 
     Raises
@@ -103,7 +104,7 @@ def prove(settings: Settings, tools: Tools, registry: Registry, found: Found) ->
     path = found.record.tags.get(tags.MODEL_PATH)
     if path is None or manifest.model_digest is None:
         raise EvidenceError("the candidate has no model", remedy="set `candidate.model` in mlops-ci.yaml")
-    model = registry.download(run_id, path, tools.scratch / "promoted")
+    model = found.home.download(run_id, path, tools.scratch / "promoted")
     try:
         digest = tools.files.digest(model)
     except EvidenceError:
@@ -114,6 +115,8 @@ def prove(settings: Settings, tools: Tools, registry: Registry, found: Found) ->
             f" that of the judged one {manifest.model_digest[:12]}",
             remedy="someone changed the artifact: find out who, then run the check again.",
         )
+    if found.pipeline is None:
+        return model, []
     named = _named(settings, found.pipeline)
     if named is None:
         text = (
@@ -141,7 +144,7 @@ def _named(settings: Settings, run: PipelineRun) -> str | None:
 def decide_again(
     settings: Settings, tools: Tools, registry: Registry, found: Found
 ) -> tuple[Judged, Evaluation | None, list[str]]:
-    """Judge the recorded evaluation against the champion and by the policy of now.
+    """Judge the recorded evaluation against the champion in a registry and by the policy of now.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def decide_again(
     before, manifest = found.judgement, found.judgement.manifest
     evaluation: Evaluation | None = None
     if found.record.evaluation and found.record.evaluation_run:
-        place = registry.download(
+        place = found.home.download(
             found.record.evaluation_run, found.record.evaluation, tools.scratch / "candidate"
         )
         evaluation = tools.evaluations.load(place)
@@ -167,7 +170,7 @@ def decide_again(
         if holdout_digest(evaluation) != before.holdout_digest:
             raise EvidenceError("the candidate's holdout is not the one it was judged on", remedy=REMEDY)
     champion = registry.champion(settings.registry.model, settings.registry.champion)
-    differs = _differences(settings, before, champion)
+    differs = _differences(settings, before, champion, elsewhere=found.home is not registry)
     if evaluation is None and before.evaluation_digest is not None:
         if differs:
             raise EvidenceError(
@@ -187,14 +190,19 @@ def decide_again(
     return judge(settings, tools, registry, manifest, evaluation, before.reasons), evaluation, differs
 
 
-def _differences(settings: Settings, before: Judgement, champion: Champion | None) -> list[str]:
+def _differences(
+    settings: Settings, before: Judgement, champion: Champion | None, *, elsewhere: bool
+) -> list[str]:
     now = champion.ref if champion else None
     then = before.champion
+    changed = (now and (now.version, now.digest)) != (then and (then.version, then.digest))
+    text = f"the champion changed from {_version(then)} to {_version(now)}"
+    if elsewhere:
+        # Another registry counts its versions by itself: what it shares with the judged one are bytes.
+        changed = now is None or then is None or now.digest is None or now.digest != then.digest
+        text = f"the champion here ({_version(now)}) is not the one of the check"
     said: Sequence[tuple[bool, str]] = (
-        (
-            (now and (now.version, now.digest)) != (then and (then.version, then.digest)),
-            f"the champion changed from {_version(then)} to {_version(now)}",
-        ),
+        (changed, text),
         (before.policy_digest != policy_digest(policy_of(settings)), "the policy changed"),
     )
     return [text for changed, text in said if changed]

@@ -10,13 +10,12 @@ from mlops_ci.commands.details import details
 from mlops_ci.commands.drift import with_drift
 from mlops_ci.commands.judge import Judged, drift_of, judge
 from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of
+from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of, with_page
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
-from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.core.wording import headline, next_step, summary
-from mlops_ci.errors import EvidenceError, HoldoutError, MlopsCiError, PipelineError, ServiceError
+from mlops_ci.errors import EvidenceError, HoldoutError, PipelineError, ServiceError
 from mlops_ci.settings import Settings
 
 
@@ -69,13 +68,14 @@ def check(
         keep_judgement(tools, registry, ref, judgement)
     edits = [Notice(text=f"This change touches its own gate: {text}", level="danger") for text in approvals]
     report = _report(settings, judged, manifest, source, approval, [*edits, *notices, *judged.notices])
-    return replace(
+    report = replace(
         report,
         candidate=ref,
         actions=(kept,),
         drift=drift.to_dict() if drift else None,
         details=details(settings, tools, registry, manifest, judged),
     )
+    return report if dry_run else with_page(tools, registry, report)
 
 
 def _refuse(manifest: Manifest, source: Source) -> None:
@@ -139,21 +139,5 @@ def _report(
         stages=manifest.stages,
         notices=tuple(said),
         approval=approval,
-        source=source,
-    )
-
-
-def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Sequence[Notice] = ()) -> Report:
-    """Return the report of a check that ended in an error: said aloud, and never a pass."""
-    verdict = Verdict(verdict=Result.ERROR, findings=())
-    return Report(
-        command="check",
-        model=model,
-        verdict=Result.ERROR,
-        exit_code=error.exit_code,
-        headline=headline(model, verdict, champion=None, problem=error.problem),
-        summary=error.problem,
-        next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
-        notices=tuple(notices),
         source=source,
     )

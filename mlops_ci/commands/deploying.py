@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mlops_ci.commands.moving import TRIES, Mover
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
 from mlops_ci.errors import ConflictError, MlopsCiError
 
 
@@ -17,7 +17,7 @@ def deploy(moving: Mover, history: History) -> tuple[History, str]:
     The history, and what is wrong: empty where the champion is served, or nothing is set up.
     """
     promotion, operate = moving.settings.promotion, moving.tools.operate
-    state = project(history)
+    state = moving.state(history)
     if state.champion is None or state.decision is None or operate is None:
         return history, ""
     if not (promotion.deploy_command or promotion.probe_command):
@@ -28,6 +28,12 @@ def deploy(moving: Mover, history: History) -> tuple[History, str]:
         "MLOPS_CI_MODEL_URI": f"models:/{moving.model}/{state.champion}",
         "MLOPS_CI_PREVIOUS_VERSION": state.previous or "",
         "MLOPS_CI_EVENT": state.decision.event,
+        "MLOPS_CI_ENVIRONMENT": moving.environment,
+        # A champion that moves takes all traffic: a canary that runs is about another one.
+        "MLOPS_CI_VERSION": state.champion,
+        "MLOPS_CI_CHALLENGER": "",
+        "MLOPS_CI_CHALLENGER_URI": "",
+        "MLOPS_CI_SHARE": "0",
     }
     trouble = ""
     try:

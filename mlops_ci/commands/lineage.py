@@ -8,7 +8,7 @@ from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.history import Passage, disagreements, passages, statement, trace
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
 from mlops_ci.core.report import Notice, Report, Source, plain
 from mlops_ci.errors import EvidenceError, UsageError
 from mlops_ci.settings import Settings
@@ -40,7 +40,8 @@ def lineage(
     """
     moving = mover(settings, tools)
     history = moving.read()
-    found = trace(history, query) if query else passages(history)
+    here = moving.environment
+    found = trace(history, query, here) if query else passages(history, here)
     if query and not found:
         raise UsageError(
             f"the ledger of '{moving.model}' knows nothing of '{query:.80}'",
@@ -59,7 +60,7 @@ def lineage(
         source=source,
         details={
             "query": query,
-            "champion": project(history).champion,
+            "champion": moving.state(history).champion,
             "versions": [_described(one, moving.model, aliases) for one in found],
             "ledger": {
                 "address": moving.ledger.address,
@@ -74,8 +75,9 @@ def lineage(
 def _wrong(moving: Mover, history: History, aliases: Any) -> list[str]:
     """Return what does not agree; the chain of lines was proven when the history was read."""
     versions = {one.ref.version or "": one.tags for one in moving.registry.history(moving.model, MANY)}
-    said = disagreements(history, versions, (tags.MODEL_DIGEST, tags.ledger_head(moving.alias)))
-    state = project(history)
+    names = (tags.MODEL_DIGEST, tags.ledger_head(moving.alias))
+    said = disagreements(history, versions, names, moving.environment)
+    state = moving.state(history)
     named = aliases.get(moving.alias)
     if named != state.champion and state.open is None:
         said.append(f"the alias '{moving.alias}' names {named or 'nothing'}, the ledger {state.champion}")
@@ -111,6 +113,7 @@ def _described(one: Passage, model: str, aliases: Any) -> dict[str, Any]:
         "approval": dict(entry.approval),
         "digests": dict(entry.digests),
         "data": dict(entry.data),
+        "from": dict(entry.details.get("from", {})),
         "happenings": [plain(happening) for happening in one.happenings],
         "provenance": statement(one, model),
     }

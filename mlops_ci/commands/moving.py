@@ -12,7 +12,7 @@ from typing import Any
 from mlops_ci.adapters.ports import Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, project
+from mlops_ci.core.ledger import Entry, History, State, moves, project
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
@@ -44,6 +44,15 @@ class Mover:
         """Alias of the champion."""
         return self.settings.registry.champion
 
+    @property
+    def environment(self) -> str:
+        """Name of the environment; empty where the settings name none."""
+        return self.settings.promotion.environment or ""
+
+    def state(self, history: History) -> State:
+        """Return what a history says of this environment."""
+        return project(history, self.environment)
+
     def read(self) -> History:
         """Return the history as it is now."""
         return self.ledger.read(self.model)
@@ -55,6 +64,7 @@ class Mover:
             event=event,
             phase=phase,
             model=self.model,
+            environment=self.environment,
             nonce=secrets.token_hex(16),
             time=self.tools.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             actor=self.tools.actor,
@@ -73,7 +83,7 @@ class Mover:
         """
         history = self.begun(finish=not dry_run)
         if dry_run:
-            if project(history).open is not None:
+            if self.state(history).open is not None:
                 return history
         else:
             history = self._first(history, source)
@@ -94,7 +104,7 @@ class Mover:
         """
         history = self.read()
         self.check_anchor(history, self.registry.aliases(self.model).get(self.alias))
-        return self.follow(history) if finish and project(history).open is not None else history
+        return self.follow(history) if finish and self.state(history).open is not None else history
 
     def follow(self, history: History) -> History:
         """Make the aliases what the history says, read them back, and write down that they are.
@@ -103,7 +113,7 @@ class Mover:
         and the last to write is the one that sees it.
         """
         for _ in range(TRIES):
-            state = project(history)
+            state = self.state(history)
             if state.champion is None or state.decision is None:
                 return history
             try:
@@ -117,10 +127,10 @@ class Mover:
                 history = self.read()
                 continue
             now = self.read()
-            if project(now).decision != state.decision:
+            if self.state(now).decision != state.decision:
                 history = now
                 continue
-            if project(now).open is None:
+            if self.state(now).open is None:
                 return now
             done = self.entry(state.decision.event, "committed", intent=state.decision.nonce)
             try:
@@ -137,7 +147,7 @@ class Mover:
         A writer that is at work may have moved either a moment ago: only a difference that stays counts.
         """
         for pause in (*_SETTLE, None):
-            state = project(self.read())
+            state = self.state(self.read())
             aliases = self.registry.aliases(self.model)
             if state.champion is None or aliases.get(self.alias) == state.champion:
                 return None
@@ -195,9 +205,10 @@ class Mover:
             return {}
 
     def _first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already."""
+        """Begin a history with the champion that is there already; what was only seen moved nothing."""
         version = self.registry.aliases(self.model).get(self.alias)
-        if history.entries or version is None:
+        begun = any(entry.environment == self.environment for entry in moves(history.entries))
+        if begun or version is None:
             return history
         entry = self.adopted(version, source, "in production before the ledger began")
         try:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from mlops_ci.commands.canary import instead as canary_instead
+from mlops_ci.commands.canary.acts import begin
 from mlops_ci.commands.candidates import Found, decide_again, find, prove
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import TRIES, Mover, digests_of, mover
 from mlops_ci.commands.promote_report import AS_JUDGED, Case, Word, exit_code, report, superseded
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, project
+from mlops_ci.core.ledger import Entry, History, State
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ConflictError, ServiceError, UsageError
@@ -27,6 +31,8 @@ def promote(
 ) -> Report:
     """Promote what the check judged of this commit, if it still may be.
 
+    With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
+
     Raises
     ------
     UsageError
@@ -37,35 +43,78 @@ def promote(
     ConflictError
         If others kept moving the champion.
     """
-    _require_merged(tools, source)
+    require_merged(tools, source)
     moving = mover(settings, tools)
     found = find(settings, tools, moving.registry, source)
-    _, said = prove(settings, tools, moving.registry, found)
+    _, said = prove(settings, tools, found)
+
+    def register(marks: Mapping[str, str]) -> ModelRef:
+        return moving.registry.create_version(moving.model, found.record.ref, marks)
+
+    offer = Offer(found=found, commit=source.head, register=register, said=said)
+    return carry_out(moving, offer, source, word, dry_run=dry_run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A proven candidate that may become the champion.
+
+    Attributes
+    ----------
+    found
+        The candidate, and what was judged of it.
+    commit
+        The merged commit that it stands for.
+    register
+        Makes it a version of the model, with these tags; once, however often it is called.
+    said
+        Notices about it.
+    details
+        What the ledger keeps of where it came from.
+    """
+
+    found: Found
+    commit: str
+    register: Callable[[Mapping[str, str]], ModelRef]
+    said: Sequence[Notice] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def carry_out(moving: Mover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
+    """Decide about an offer and make it the champion; decide again where someone else was faster."""
     for _ in range(TRIES):
         history = moving.settled(source, dry_run=dry_run)
-        state = project(history)
-        newer = _newer(tools, history, source)
+        state = moving.state(history)
+        newer = _newer(moving, state, offer.commit)
         if newer is not None:
-            return superseded(settings, source, state, newer)
-        if _is_champion(moving, state, found):
-            return _already(moving, history, found, source, dry_run=dry_run)
-        case = _case(moving, found, history, said, word, source)
+            return superseded(moving.settings, source, state, newer)
+        if _is_champion(moving, state, offer.found):
+            return _already(moving, history, offer.found, source, dry_run=dry_run)
+        waiting = canary_instead.running(moving, history, offer.found, source, dry_run=dry_run)
+        if waiting is not None:
+            return waiting
+        case = _case(moving, offer, history, word)
+        guarded = moving.settings.canary if _has_champion(moving, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            return report(moving, case, word, source)
-        ref = moving.registry.create_version(
-            settings.registry.model, found.record.ref, {tags.VERDICT: case.judged.verdict.verdict.value}
-        )
+            told = report(moving, case, word, source)
+            return canary_instead.planned(moving, told, guarded) if guarded else told
+        ref = offer.register({tags.VERDICT: case.judged.verdict.verdict.value})
+        intent = _intent(moving, case, offer, ref, source, word)
         try:
-            history = moving.ledger.append(history, _intent(moving, case, ref, source, word))
+            if guarded:
+                history, trouble = begin(moving, history, intent, guarded.rule)
+                told = report(moving, case, word, source, ref=ref, history=history)
+                return canary_instead.started(moving, told, guarded, trouble)
+            history = moving.ledger.append(history, intent)
         except ConflictError:
-            tools.console.info("Someone else moved the champion: deciding again.")
+            moving.tools.console.info("Someone else moved the champion: deciding again.")
             continue
         history, trouble = deploy(moving, moving.follow(history))
         return report(moving, case, word, source, ref=ref, trouble=trouble, history=history)
-    raise ConflictError("the ledger", f"others keep moving the champion of '{settings.registry.model}'")
+    raise ConflictError("the ledger", f"others keep moving the champion of '{moving.model}'")
 
 
-def _require_merged(tools: Tools, source: Source) -> None:
+def require_merged(tools: Tools, source: Source) -> None:
     """Refuse a commit that is not on the target branch: what is not merged is not promoted."""
     if not source.base or not source.head or source.base == source.head:
         return
@@ -76,14 +125,19 @@ def _require_merged(tools: Tools, source: Source) -> None:
         )
 
 
-def _newer(tools: Tools, history: History, source: Source) -> Entry | None:
+def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
     """Return the promotion of a later commit, where this run is late: going back is for `rollback`."""
-    decision = project(history).decision
-    if decision is None or decision.event != "promote" or decision.commit in ("", source.head):
+    decision, repository = state.decision, moving.tools.repository
+    if decision is None or decision.event != "promote" or decision.commit in ("", commit):
         return None
-    if tools.repository.resolve(decision.commit) is None or not source.head:
+    if not commit or repository.resolve(decision.commit) is None or repository.resolve(commit) is None:
         return None
-    return decision if tools.repository.merge_base(source.head, decision.commit) == source.head else None
+    return decision if repository.merge_base(commit, decision.commit) == commit else None
+
+
+def _has_champion(moving: Mover, state: State) -> bool:
+    """Say whether there is a champion for a canary to be compared with."""
+    return bool(state.champion or moving.registry.aliases(moving.model).get(moving.alias))
 
 
 def _is_champion(moving: Mover, state: State, found: Found) -> bool:
@@ -92,11 +146,10 @@ def _is_champion(moving: Mover, state: State, found: Found) -> bool:
     return champion is not None and found.digest is not None and champion.ref.digest == found.digest
 
 
-def _case(
-    moving: Mover, found: Found, history: History, said: Sequence[Notice], word: Word, source: Source
-) -> Case:
+def _case(moving: Mover, offer: Offer, history: History, word: Word) -> Case:
+    found = offer.found
     judged, _, differs = decide_again(moving.settings, moving.tools, moving.registry, found)
-    notices = [*said, *judged.notices]
+    notices = [*offer.said, *judged.notices]
     if differs:
         text = f"Decided again, since {' and '.join(differs)} after the check."
         notices.append(Notice(text=text, level="warning"))
@@ -104,19 +157,20 @@ def _case(
     if judged.verdict.held:
         approval = found.judgement.approval
         if word.approve:
-            approval = Approval(actor=moving.tools.actor, commit=source.head, reason=word.approve)
+            approval = Approval(actor=moving.tools.actor, commit=offer.commit, reason=word.approve)
     return Case(
         found=found,
         judged=judged,
         history=history,
-        state=project(history),
+        state=moving.state(history),
         differs=differs,
         approval=approval,
+        environment=moving.environment,
         notices=notices,
     )
 
 
-def _intent(moving: Mover, case: Case, ref: ModelRef, source: Source, word: Word) -> Entry:
+def _intent(moving: Mover, case: Case, offer: Offer, ref: ModelRef, source: Source, word: Word) -> Entry:
     found, judgement = case.found, case.found.judgement
     approval = case.approval
     lineage = judgement.manifest.lineage
@@ -124,12 +178,13 @@ def _intent(moving: Mover, case: Case, ref: ModelRef, source: Source, word: Word
         "promote",
         "intent",
         source,
+        commit=offer.commit,
         from_version=case.state.champion,
         to_version=ref.version,
         reason=word.again or "",
         candidate_commit=judgement.manifest.head,
-        run_id=found.record.ref.run_id,
-        pipeline_version=lineage.pipeline_version if lineage else found.pipeline_version,
+        run_id=ref.run_id,
+        pipeline_version=lineage.pipeline_version if lineage else "",
         digests=digests_of(found.record.tags)
         | {"verdict": judgement.digest(), "policy": judgement.policy_digest}
         | ({"model": found.digest} if found.digest else {}),
@@ -139,12 +194,13 @@ def _intent(moving: Mover, case: Case, ref: ModelRef, source: Source, word: Word
         | ({"url": approval.url} if approval.url else {})
         if approval
         else {},
+        details=offer.details,
     )
 
 
 def _already(moving: Mover, history: History, found: Found, source: Source, *, dry_run: bool) -> Report:
     """Return the report where the champion is these very bytes already; a missing deployment is run."""
-    state, trouble = project(history), ""
+    state, trouble = moving.state(history), ""
     undeployed = state.deployed is None or state.deployed.ok is False
     if state.decision is not None and state.decision.event == "promote" and undeployed and not dry_run:
         history, trouble = deploy(moving, history)

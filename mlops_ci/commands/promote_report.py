@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mlops_ci.commands.candidates import Found
 from mlops_ci.commands.judge import Judged
 from mlops_ci.commands.moving import Mover
+from mlops_ci.core.canary.state import rolled_back
 from mlops_ci.core.ledger import Entry, History, State, model_digest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
@@ -44,14 +45,16 @@ class Case:
     state: State
     differs: Sequence[str] = ()
     approval: Approval | None = None
+    environment: str = ""
     notices: list[Notice] = field(default_factory=list)
 
 
 def out_before(case: Case) -> Entry | None:
-    """Return the rollback that took these very bytes out, or None."""
+    """Return the rollback that took these very bytes out, also as a canary, or None."""
     outs = case.state.rolled_back.items()
-    digest = case.found.digest
-    return next((entry for version, entry in outs if model_digest(case.history, version) == digest), None)
+    digest, there = case.found.digest, case.environment
+    same = (entry for version, entry in outs if model_digest(case.history, version, there) == digest)
+    return next(same, None) or rolled_back(case.history, digest, there)
 
 
 def exit_code(case: Case, word: Word) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlops_ci.commands.canary.mending import mend
 from mlops_ci.commands.candidates import decide_again, find
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import History, clock_ran_back, moves, project
+from mlops_ci.core.canary.state import canaries
+from mlops_ci.core.ledger import History, clock_ran_back, moves
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 from mlops_ci.settings import Settings
@@ -60,6 +62,7 @@ def reconcile(
     history = _finished(moving, history, found, dry_run=dry_run)
     history = _by_hand(moving, history, source, hand_moved, found, dry_run=dry_run)
     history = _previous_and_deployed(moving, history, found, dry_run=dry_run)
+    history = _canary(moving, history, found, dry_run=dry_run)
     if clock_ran_back(history):
         found.say(
             "The times in the ledger run backwards: a clock was wrong. Its order still holds.", level="note"
@@ -74,7 +77,7 @@ def _anchored(
 ) -> History:
     """Look whether the history still has the lines that promoted the champion."""
     named = moving.registry.aliases(moving.model).get(moving.alias)
-    version = project(history).champion or named
+    version = moving.state(history).champion or named
     try:
         for one in {version, named} - {None}:
             moving.check_anchor(history, one)
@@ -87,13 +90,13 @@ def _anchored(
 
 
 def _finished(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    state = project(history)
+    state = moving.state(history)
     if state.open is None or found.code:
         return history
     target = f"{moving.model}@{moving.alias}"
     if not dry_run:
         history = moving.follow(history)
-    now = project(history)
+    now = moving.state(history)
     found.say(
         f"The {state.open.event} to version {state.champion} of {state.open.time} was cut short"
         + (
@@ -111,7 +114,7 @@ def _by_hand(
     moving: Mover, history: History, source: Source, hand_moved: HandMoved, found: _Findings, *, dry_run: bool
 ) -> History:
     """Report an alias that someone moved; put it back or accept it where that was asked for."""
-    if found.code or (dry_run and project(history).open is not None):
+    if found.code or (dry_run and moving.state(history).open is not None):
         return history
     moved = moving.moved_by_hand()
     if moved is None:
@@ -147,7 +150,7 @@ def _accept(
 
 
 def _previous_and_deployed(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    state = project(history)
+    state = moving.state(history)
     if found.code or state.champion is None:
         return history
     alias = moving.settings.promotion.previous
@@ -175,13 +178,28 @@ def _previous_and_deployed(moving: Mover, history: History, found: _Findings, *,
     return history
 
 
+def _canary(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
+    """Finish what was begun with a canary."""
+    if found.code:
+        return history
+    mended = mend(moving, history, dry_run=dry_run)
+    for text in mended.said:
+        found.say(text)
+    found.actions += mended.actions
+    if mended.trouble:
+        found.say(f"It failed again: {mended.trouble}", code=ServiceError.exit_code, level="danger")
+    return mended.history
+
+
 def _never_promoted(
     settings: Settings, tools: Tools, moving: Mover, history: History, source: Source, found: _Findings
 ) -> None:
     """Say that the checked-out commit's candidate passed and never became champion."""
     try:
         candidate = find(settings, tools, moving.registry, source)
-        known = {entry.digests.get("model") for entry in moves(history.entries)}
+        here = [entry for entry in moves(history.entries) if entry.environment == moving.environment]
+        known = {entry.digests.get("model") for entry in here}
+        known |= {one.begun.digests.get("model") for one in canaries(history, moving.environment)}
         if candidate.digest in known:
             return
         judged, _, _ = decide_again(settings, tools, moving.registry, candidate)
@@ -201,7 +219,7 @@ def _never_promoted(
 
 
 def _report(moving: Mover, history: History, source: Source, found: _Findings) -> Report:
-    name, state = moving.model, project(history)
+    name, state = moving.model, moving.state(history)
     if found.code == HELD:
         line, step = f"{name}: someone has to decide", _STEP
     elif found.code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
 from mlops_ci.core.judgement import Judgement, policy_digest
 from mlops_ci.core.lineage import canonical_json
-from mlops_ci.core.report import Approval, ModelRef, Source, plain
+from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source, plain
 from mlops_ci.core.verdict import Verdict
-from mlops_ci.errors import EvidenceError
+from mlops_ci.errors import EvidenceError, MlopsCiError
 from mlops_ci.settings import Settings, policy_of
 
 
@@ -127,3 +128,18 @@ def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: J
     path = f"{tags.VERDICT_FOLDER}/{name}"
     marks = {tags.VERDICT: judgement.verdict.verdict.value, tags.VERDICT_PATH: path}
     registry.keep(ref.run_id or "", {path: place}, marks)
+
+
+def with_page(tools: Tools, registry: Registry, report: Report) -> Report:
+    """Keep the report's page with the candidate's run; where that fails, return a report that says so."""
+    run_id = report.candidate.run_id if report.candidate else None
+    if tools.page is None or not run_id:
+        return report
+    place = tools.scratch / "report.html"
+    place.write_text(tools.page(report), encoding="utf-8")
+    try:
+        registry.keep(run_id, {tags.PAGE_ARTIFACT: place}, {})
+    except MlopsCiError as error:
+        said = Notice(text=f"The report's page could not be kept with the MLflow run: {error.problem}")
+        return replace(report, notices=(*report.notices, said))
+    return report

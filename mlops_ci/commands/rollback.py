@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlops_ci.commands.deploying import deploy
 from mlops_ci.commands.moving import TRIES, Mover, mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import Entry, History, State, model_digest, project, promoted_versions
+from mlops_ci.core.ledger import Entry, History, State, model_digest, promoted_versions
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 from mlops_ci.settings import Settings
@@ -40,7 +40,7 @@ def rollback(
     """
     moving = mover(settings, tools)
     history = moving.begun(finish=not dry_run)
-    state = project(history)
+    state = moving.state(history)
     target = _target(moving, history, state, to)
     ref = _intact(moving, history, target)
     notices = _odd(moving, state)
@@ -69,13 +69,13 @@ def rollback(
 
 def _appended(moving: Mover, history: History, entry: Entry) -> History:
     """Add the intent; entries that moved nothing since are no reason to fail."""
-    decision = project(history).decision
+    decision = moving.state(history).decision
     for _ in range(TRIES):
         try:
             return moving.ledger.append(history, entry)
         except ConflictError:
             history = moving.read()
-            now = project(history)
+            now = moving.state(history)
             if now.decision != decision:
                 raise ConflictError(
                     "the ledger",
@@ -86,7 +86,7 @@ def _appended(moving: Mover, history: History, entry: Entry) -> History:
 
 
 def _target(moving: Mover, history: History, state: State, to: str | None) -> str:
-    known = promoted_versions(history)
+    known = promoted_versions(history, moving.environment)
     if to is not None:
         to = to.removeprefix("v")
         if to not in known:
@@ -112,7 +112,7 @@ def _intact(moving: Mover, history: History, version: str) -> ModelRef:
             f"version {version} of '{moving.model}' is deleted",
             remedy="name another version that was champion with --to; `mlops-ci lineage` lists them.",
         )
-    promoted = model_digest(history, version)
+    promoted = model_digest(history, version, moving.environment)
     if promoted and found.ref.digest and promoted != found.ref.digest:
         raise EvidenceError(
             f"version {version} of '{moving.model}' is not what was promoted: its tag says"

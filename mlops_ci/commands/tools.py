@@ -18,9 +18,11 @@ from mlops_ci.adapters.ports import (
     Pipeline,
     Registry,
     Repository,
+    Traffic,
 )
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.judgement import Judgement
+from mlops_ci.core.report import Report
 from mlops_ci.errors import UsageError
 
 # Runs a trusted command line in the user's environment with these variables added.
@@ -57,6 +59,10 @@ class Tools:
         Compares two data sets or stored profiles, as `mlops_ci.drift`.
     functions
         Imports the user's own metrics by reference, from what is installed beside us.
+    traffic
+        What was served and how it went, for a canary.
+    page
+        Renders a report as one HTML page; None where none is kept.
     shell
         None where no code of the change may run: a job that holds tokens.
     ledger, read_judgement, operate, actor, now
@@ -76,6 +82,8 @@ class Tools:
     pipeline: Callable[[], Pipeline]
     profile: Callable[[str, int, Mapping[str, str]], str] = _absent
     drift: Callable[..., DriftReport] = _absent
+    traffic: Callable[[], Traffic] = _absent
+    page: Callable[[Report], str] | None = None
     shell: Shell | None = None
     ledger: Callable[[], Ledger] = _absent
     read_judgement: Callable[[Path], Judgement] = _absent

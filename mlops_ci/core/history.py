@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mlops_ci.core.ledger import Entry, History, moves
+from mlops_ci.core.ledger import Entry, History, moves, promoted_versions
+from mlops_ci.core.numbers import percent
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -18,7 +19,9 @@ BUILD_TYPE = "urn:mlops-ci:dvc-pipeline:1"
 class Happening:
     """Something that happened to a version: when, by whom, and what was said."""
 
-    what: Literal["promoted", "adopted", "deployed", "not served", "rolled back", "replaced", "returned to"]
+    what: Literal[
+        "promoted", "adopted", "deployed", "not served", "rolled back", "replaced", "returned to", "canary"
+    ]
     time: str
     actor: str = ""
     detail: str = ""
@@ -49,7 +52,7 @@ class Passage:
 
 
 def passages(history: History, environment: str = "") -> list[Passage]:
-    """Return the way of every version that was ever champion, in the order of their promotion."""
+    """Return the way of every version that was ever champion or canary, in the order of their start."""
     entries = [entry for entry in history.entries if entry.environment == environment]
     abandoned = {entry.intent for entry in entries if entry.phase == "abandoned"}
     decided = {entry.nonce: entry for entry in moves(entries) if entry.nonce not in abandoned}
@@ -62,6 +65,11 @@ def passages(history: History, environment: str = "") -> list[Passage]:
             found[version] = replace(one, happenings=(*one.happenings, happening))
 
     for entry in entries:
+        if entry.event == "canary" and entry.to_version:
+            if entry.phase == "intent":
+                found.setdefault(entry.to_version, Passage(version=entry.to_version, entry=entry))
+                add(entry.to_version, _said(entry, "canary", canary_act(entry)))
+            continue
         about = decided.get(entry.intent or "")
         if entry.phase == "deployed" and about is not None and about.to_version:
             add(about.to_version, _said(entry, "deployed" if entry.ok else "not served", entry.detail))
@@ -79,6 +87,17 @@ def passages(history: History, environment: str = "") -> list[Passage]:
         add(target, _said(entry, what, entry.reason))
         champion = target
     return list(found.values())
+
+
+def canary_act(entry: Entry) -> str:
+    """Say what an intent of a canary is about."""
+    details = entry.details
+    if details.get("act") == "end":
+        reason = f": {entry.reason}" if entry.reason else ""
+        words = {"promote": "passed", "rollback": "rolled back", "stop": "stopped"}
+        return words.get(str(details.get("outcome")), "ended undecided") + reason
+    verb = "started with" if details.get("act") == "start" else "widened to"
+    return f"{verb} {percent(float(details.get('share', 0)))} of the traffic"
 
 
 def _said(entry: Entry, what: Any, detail: str = "") -> Happening:
@@ -107,9 +126,12 @@ def disagreements(
     """
     digest_tag, anchor_tag = names
     said = []
+    champions = promoted_versions(history, environment)
     for one in passages(history, environment):
         tags = versions.get(one.version)
         digest = one.entry.digests.get("model")
+        if tags is None and one.version not in champions:
+            continue  # a canary that did not make it may be deleted
         if tags is None:
             said.append(f"version {one.version} was champion, and is not in the registry any more")
             continue

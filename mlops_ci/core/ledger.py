@@ -57,7 +57,8 @@ class Entry:
     ok, detail
         Of a deployment: whether the expected version is served, and what was said.
     details
-        Of a recorded event: plain JSON values of its own, such as the state of a canary's test.
+        Plain JSON values of the event's own, such as the state of a canary's test, or (``from``) the
+        environment and version that a promotion came from.
     previous
         SHA-256 of the line before; empty in the first.
     """
@@ -273,9 +274,13 @@ def promoted_versions(history: History, environment: str = "") -> set[str]:
     }
 
 
-def model_digest(history: History, version: str) -> str | None:
+def model_digest(history: History, version: str, environment: str = "") -> str | None:
     """Return the digest of a version's model as it was written when it last became champion."""
-    found = [entry.digests.get("model") for entry in moves(history.entries) if entry.to_version == version]
+    found = [
+        entry.digests.get("model")
+        for entry in moves(history.entries)
+        if entry.to_version == version and entry.environment == environment
+    ]
     return next((digest for digest in reversed(found) if digest), None)
 
 

@@ -15,6 +15,9 @@ MODEL = "mlops_ci.model"
 ADOPTED_RUN = "mlops_ci.adopted_run"
 """The user's own run of the same training, where the candidate's run is another one."""
 
+COPIED_FROM = "mlops_ci.copied_from"
+"""Of a candidate that came from another environment: which version of which model it is a copy of."""
+
 PIPELINE_VERSION = "mlops_ci.pipeline_version"
 MODEL_DIGEST = "mlops_ci.model_digest"
 EVALUATION_DIGEST = "mlops_ci.evaluation_digest"
@@ -52,6 +55,8 @@ MANIFEST_ARTIFACT = "evidence/manifest.json"
 PROFILE_ARTIFACT = "evidence/profile.json"
 """Profile of the data that the model was trained on: monitoring never needs the data itself."""
 VERDICT_FOLDER = "mlops_ci/verdicts"
+PAGE_ARTIFACT = "mlops_ci/report.html"
+"""The newest check's report as a page."""
 
 
 def ledger_head(name: str) -> str:

@@ -30,7 +30,7 @@ def size(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def fit(text: str, limit: int | None, *, where: str) -> str:
+def fit(text: str, limit: int | None, *, where: str, told: int | None = None) -> str:
     """Return a text without its marks, and without as many sections as the limit asks for.
 
     Parameters
@@ -39,6 +39,8 @@ def fit(text: str, limit: int | None, *, where: str) -> str:
         In bytes; None for no limit.
     where
         Where the reader finds what was left out.
+    told
+        The limit that the reader is told, where this text is part of a longer one.
     """
     pieces: list[str | Section] = []
     end = 0
@@ -47,10 +49,10 @@ def fit(text: str, limit: int | None, *, where: str) -> str:
         pieces.append(Section(priority=int(found[1]), title=found[2], text=found[3]))
         end = found.end()
     pieces.append(text[end:])
-    return _tidy(_within(pieces, limit, where))
+    return _tidy(_within(pieces, limit, where, told or limit))
 
 
-def _within(pieces: Sequence[str | Section], limit: int | None, where: str) -> str:
+def _within(pieces: Sequence[str | Section], limit: int | None, where: str, told: int | None) -> str:
     def text_of(piece: str | Section) -> str:
         return piece.text if isinstance(piece, Section) else piece
 
@@ -65,7 +67,7 @@ def _within(pieces: Sequence[str | Section], limit: int | None, where: str) -> s
     ):
         kept.remove(section)
         left_out.insert(0, section.title)
-        said = f"\n\n<sub>Left out, to stay within {limit:,} bytes: {', '.join(left_out)}. {where}</sub>\n"
+        said = f"\n\n<sub>Left out, to stay within {told:,} bytes: {', '.join(left_out)}. {where}</sub>\n"
         whole = "".join(map(text_of, kept)) + said
         if size(whole) <= limit:
             return whole

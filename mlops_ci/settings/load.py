@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import SettingsError
+from mlops_ci.settings.deprecated import with_new_names
 from mlops_ci.settings.model import (
     EvaluationSettings,
     GateSettings,
@@ -73,19 +74,22 @@ def load(path: Path) -> list[Settings]:
 def read_settings(text: bytes, source: str) -> list[Settings]:
     """Read settings from the bytes of a file; `source` names it in messages."""
     raw = _parse(text, source)
-    blocks = raw.get("models") if set(raw) == {"models"} else [raw]
+    several = "models" in raw and set(raw) <= {"models", "report"}
+    blocks = raw["models"] if several else [raw]
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
         raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+    if several and "report" in raw:
+        blocks = [{"report": raw["report"]} | block for block in blocks]
     problems: list[str] = []
     models: list[Settings] = []
     for index, block in enumerate(blocks):
         prefix = f"models[{index}]." if len(blocks) > 1 else ""
-        found: list[str] = []
+        renamed, said, found = with_new_names(block)
         try:
-            models.append(Settings.model_validate(block))
+            models.append(Settings.model_validate(renamed).saying(said))
         except ValidationError as error:
             found += [line for line in explain(error, Settings) if not line.startswith("metrics.")]
-        found += _metrics(block.get("metrics"))[1]
+        found += _metrics(renamed.get("metrics"))[1]
         problems += [prefix + problem for problem in dict.fromkeys(found)]
     names = [model.registry.model for model in models]
     problems += [

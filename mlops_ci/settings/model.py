@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
+from mlops_ci.settings.canary import CanarySettings
+from mlops_ci.settings.examples import with_examples
+from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class RegistrySettings(Block):
@@ -213,6 +218,33 @@ class DriftSettings(Block):
     """Also train a classifier to tell the rows of the two sides apart."""
 
 
+class EnvironmentSettings(Block):
+    """One environment: what is other there. What it does not say is as in `registry` and `promotion`."""
+
+    after: str | None = None
+    """Environment whose champion is promoted into this one; without it, what a check judged is."""
+    model: str | None = Field(default=None, min_length=1)
+    """Name of the registered model."""
+    champion: str | None = None
+    """Alias of the version in force."""
+    challenger: str | None = None
+    """Alias of the version that serves as a canary."""
+    previous: str | None = None
+    """Alias of the version that a rollback goes to; with a `champion` of its own `<champion>-previous`."""
+    tracking_uri: str | None = None
+    """MLflow server of this environment; comes before flags, inputs and variables."""
+    registry_uri: str | None = None
+    """MLflow registry of this environment, where it is not the tracking server."""
+    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Name of the variable that holds the token for `tracking_uri`; by default MLflow's own variables."""
+    deploy_command: str | None = None
+    """Run after the alias moved."""
+    probe_command: str | None = None
+    """Prints the version that is being served, on its last line."""
+    probe_timeout: Annotated[float, Field(ge=0)] | None = None
+    """Seconds until the probe has to agree."""
+
+
 class PromotionSettings(Block):
     """What moves traffic."""
 
@@ -228,6 +260,23 @@ class PromotionSettings(Block):
     """Branch of that history."""
     previous: str = "previous"
     """Alias of the version that a rollback goes to."""
+    environments: dict[EnvironmentName, EnvironmentSettings] = {}
+    """Environments by name, each with what is other there."""
+    environment: str | None = None
+    """The one that `check` compares with, and that is moved where `--environment` names no other."""
+
+    @model_validator(mode="after")
+    def _environments_fit(self) -> PromotionSettings:
+        known = self.environments
+        problems = []
+        if self.environment is not None and self.environment not in known:
+            problems.append(f"environment '{self.environment}' is not among `environments`")
+        for name, one in known.items():
+            if one.after is not None and (one.after not in known or one.after == name):
+                problems.append(f"environments.{name}.after: '{one.after}' is not another environment")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 class PrivacySettings(Block):
@@ -237,6 +286,14 @@ class PrivacySettings(Block):
     """Values that occur less often are neither shown nor stored."""
     show: list[str] = []
     """Columns whose values may always be shown."""
+
+
+class ReportSettings(Block):
+    """How reports are delivered."""
+
+    comment: Literal["separate", "together"] = "separate"
+    """Of several models in one repository: `separate` gives each a comment of its own, `together` puts
+    all that say so into one."""
 
 
 class Settings(Block):
@@ -250,16 +307,83 @@ class Settings(Block):
     gate: GateSettings = GateSettings()
     drift: DriftSettings = DriftSettings()
     promotion: PromotionSettings = PromotionSettings()
+    canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    report: ReportSettings = ReportSettings()
+    _deprecated: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def deprecated(self) -> tuple[str, ...]:
+        """What is written under names that have moved, a sentence each."""
+        return self._deprecated
+
+    def saying(self, deprecated: Sequence[str]) -> Settings:
+        """Return the same settings, with what has to be said of their names."""
+        made = self.model_copy()
+        made._deprecated = tuple(deprecated)
+        return made
+
+    @model_validator(mode="after")
+    def _champions_differ(self) -> Settings:
+        """Two environments with one alias in one registry would each undo what the other does."""
+        seen: dict[tuple[str | None, ...], str] = {}
+        for name in self.promotion.environments:
+            there = in_environment(self, name).registry
+            place = (there.tracking_uri, there.registry_uri, there.model, there.champion)
+            if place in seen:
+                raise ValueError(
+                    f"promotion.environments: '{seen[place]}' and '{name}' have the same alias"
+                    f" '{there.champion}' in the same registry"
+                )
+            seen[place] = name
+        return self
+
+
+def in_environment(settings: Settings, name: str) -> Settings:
+    """Return the settings as they are in one of the environments that they name.
+
+    Raises
+    ------
+    KeyError
+        If they name none of this name.
+    """
+    there = settings.promotion.environments[name]
+    registry: dict[str, Any] = {
+        key: value
+        for key in ("model", "champion", "challenger", "tracking_uri", "registry_uri")
+        if (value := getattr(there, key)) is not None
+    }
+    if there.tracking_uri is not None:
+        # Of another server, the registry is that server's own unless it says otherwise.
+        registry["registry_uri"] = there.registry_uri
+    promotion: dict[str, Any] = {
+        key: value
+        for key in ("deploy_command", "probe_command", "probe_timeout", "previous")
+        # What is said to be null is none here, whatever it is elsewhere.
+        if (value := getattr(there, key)) is not None or (key in there.model_fields_set and "command" in key)
+    }
+    if there.champion is not None and there.champion != settings.registry.champion:
+        promotion = {"previous": f"{there.champion}-previous"} | promotion
+    return settings.model_copy(
+        update={
+            "registry": settings.registry.model_copy(update=registry),
+            "promotion": settings.promotion.model_copy(update=promotion | {"environment": name}),
+        }
+    )
 
 
 class _Models(Block):
     """A file that holds several models."""
 
     models: list[Settings] = Field(min_length=1)
+    """One block of settings a model."""
+    report: ReportSettings = ReportSettings()
+    """How reports are delivered, for all models that do not say it themselves."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of mlops-ci.yaml, for editors."""
-    schema = TypeAdapter(Settings | _Models).json_schema(by_alias=True)
+    schema = with_examples(TypeAdapter(Settings | _Models).json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlops-ci.yaml", **schema}

@@ -1,11 +1,15 @@
 """`mlops-ci check` as a job on GitHub: the comment, approvals, and what is kept of the candidate."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from fakes.github import GitHub
 from fakes.runner import Runner
 from guarded_repo import GuardedRepo, Outcome
+
+from mlops_ci.errors import ServiceError
 
 HELD = 0.585
 
@@ -90,3 +94,48 @@ def test_a_nondeterministic_training_gives_one_candidate_whose_bytes_are_kept(
     kept = registry.download(report["candidate"]["run_id"], "model", tmp_path / "kept")
     assert (kept / "noise.bin").read_bytes() == (made / "noise.bin").read_bytes()
     assert path_digest(kept) == report["candidate"]["digest"]
+
+
+def test_the_page_is_kept_with_the_candidate(guarded: GuardedRepo, github: GitHub, tmp_path: Path) -> None:
+    from mlops_ci.adapters.mlflow.registry import MlflowRegistry
+
+    guarded.settle(
+        **{
+            ".mlops-ci/templates/check.html.j2": '{% extends "default/check.html.j2" %}{% block notes %}<p>Ask us.</p>{% endblock %}'
+        }
+    )
+    guarded.change(threshold=0.9)
+    report = guarded.check().json
+    registry = MlflowRegistry(f"sqlite:///{guarded.repo.root.parent / 'mlflow.db'}", root=guarded.repo.root)
+    page = registry.download(
+        report["candidate"]["run_id"], "mlops_ci/report.html", tmp_path / "kept"
+    ).read_text()
+    assert page.startswith("<!doctype html>")
+    assert "merging this makes the model worse" in page
+    assert "<p>Ask us.</p>" in page
+    assert report["candidate"]["run_id"] in page
+
+
+def test_a_page_that_cannot_be_kept_is_a_notice_and_changes_no_verdict(
+    guarded: GuardedRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlops_ci.adapters.mlflow.registry import MlflowRegistry
+
+    keep, tried = MlflowRegistry.keep, []
+
+    def refusing(
+        self: MlflowRegistry, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> None:
+        if "mlops_ci/report.html" in artifacts:
+            tried.append(run_id)
+            raise ServiceError("MLflow", "the artifact store is full")
+        keep(self, run_id, artifacts, tags)
+
+    monkeypatch.setattr(MlflowRegistry, "keep", refusing)
+    guarded.change(threshold=0.9)
+    done = guarded.check()
+    assert done.code == 1
+    said = [notice for notice in done.json["notices"] if "could not be kept" in notice["text"]]
+    assert [one["level"] for one in said] == ["note"]
+    assert "the artifact store is full" in said[0]["text"]
+    assert tried == [done.json["candidate"]["run_id"]]

@@ -60,3 +60,31 @@ def test_wrong_usage_is_said_at_once(inside: Any) -> None:
         inside("reconcile", "--restore", "--accept")
     with pytest.raises(UsageError, match="never was champion"):
         inside("rollback", "--to", "9")
+
+
+def test_from_staging_to_production_on_the_command_line(
+    inside: Any, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = """\
+  environments:
+    staging: {champion: staging, deploy_command: null, probe_command: null}
+    production: {after: staging, tracking_uri: "sqlite:///live.db"}
+"""
+    story.repo.write("mlops-ci.yaml", story.settings_text + more)
+    story.repo.write(".gitignore", "/live.db\n/deployed.txt\n" + (story.repo.root / ".gitignore").read_text())
+    story.repo.commit("environments")
+    story.repo.push()
+    # A job's variable is about another server than the environment's own.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert inside("promote", "--environment", "staging")[1]["headline"].endswith("version 2 is the champion")
+    code, report = inside("promote", "--environment", "production")
+    assert (code, report["headline"]) == (0, "classifier: version 1 is the champion")
+    assert story.aliases() == {"champion": "1", "staging": "2"}
+    assert (story.repo.root / "live.db").exists()
+    code, report = inside("lineage", "--environment", "production", "--verify")
+    assert (code, report["details"]["versions"][0]["from"]["environment"]) == (0, "staging")
+    assert inside("reconcile", "--environment", "staging")[1]["details"]["champion"] == "2"
+    with pytest.raises(UsageError, match="name no environment 'live'"):
+        inside("rollback", "--environment", "live")
+    with pytest.raises(UsageError, match="cannot be promoted from itself"):
+        inside("promote", "--environment", "staging", "--from", "staging")

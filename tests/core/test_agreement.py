@@ -7,9 +7,10 @@ from sklearn import metrics as sk
 
 from mlops_ci.core.evidence import evaluation
 from mlops_ci.core.gate import influence, ranking
-from mlops_ci.core.gate.builders import measure_of, pair_of
+from mlops_ci.core.gate.builders import measure_of
 from mlops_ci.core.gate.estimate import Rules
 from mlops_ci.core.gate.metrics import greater_is_better
+from mlops_ci.core.gate.pair import pair_of
 from mlops_ci.core.names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 

@@ -63,3 +63,5 @@ def test_a_worse_model_fails_the_pipeline_and_is_told_on_the_merge_request(tmp_p
     assert ET.parse(report).getroot()[0].get("failures") == "1"
     (outputs,) = (repository / ".gitlab-ci-local" / "artifacts").rglob("mlops-ci.env")
     assert "MLOPS_CI_VERDICT=fail\n" in outputs.read_text()
+    (metrics,) = (repository / ".gitlab-ci-local" / "artifacts").rglob("metrics.txt")
+    assert 'mlops_ci_exit_code{model="digits"} 1\n' in metrics.read_text()

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from act import Hub, Run, export_action
+from fakes.git_server import GitServer
 from fakes.github import GitHub
+from ledger_parts import git
 from mlflow_parts import Server
 
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.cli.start import CHANGES
 from mlops_ci.demo.repository import DemoRepository
 
@@ -25,6 +28,17 @@ ROOT = Path(__file__).parents[2]
 # The workflows that `init` writes, as they are.
 WORKFLOWS = ROOT / "templates" / "workflows" / "github"
 ONE_JOB, TWO_JOBS = "mlops-ci-one-job", "mlops-ci"
+# A caller of the reusable workflow, as its first lines say.
+CALLER = """\
+name: calling
+on: pull_request
+jobs:
+  mlops-ci:
+    permissions: {contents: read, pull-requests: write}
+    uses: OWNER/mlops-ci/.github/workflows/gate.yml@REF
+    with:
+      mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         demo.run("git", "remote", "set-url", "origin", str(hub.remote))
         demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
         shutil.copytree(WORKFLOWS, demo.work_tree / ".github" / "workflows")
+        (demo.work_tree / ".github" / "workflows" / "calling.yml").write_text(CALLER)
         (demo.work_tree / "requirements.txt").write_text("pyyaml\nscikit-learn==1.6.1\n")
         # The team's own interpreter: another scikit-learn than ours, and nothing of ours.
         subprocess.run([sys.executable, "-m", "venv", str(folder / "theirs")], check=True)
@@ -163,3 +178,69 @@ def test_two_jobs_that_could_not_reproduce_say_so(shop: Shop) -> None:
 
     assert run.jobs["gate"] == "failure"
     assert "could not tell" in shop.comment(5)
+
+
+def after_merge(shop: Shop, forge: GitServer, event: str) -> Run:
+    """Run the promotion workflow as GitHub does after a push to main, or on its schedule."""
+    return shop.hub.run(
+        ".github/workflows/promote.yml",
+        event=event,
+        actions={"OWNER/mlops-ci@REF": shop.action},
+        variables={"MLFLOW_TRACKING_URI": shop.server.uri},
+        env={"GITHUB_SERVER_URL": forge.url},
+        python=shop.python,
+        timeout=900,
+    )
+
+
+def test_what_is_merged_is_promoted_and_the_schedule_finds_what_was_not(shop: Shop) -> None:
+    better, _, _ = CHANGES["better"]
+    shop.open(6, "better", better)
+    assert shop.check(6).exit_code == 0
+    for command in (
+        ["switch", "--quiet", "main"],
+        ["pull", "--quiet", "origin", "main"],
+        ["merge", "--quiet", "--squash", "better"],
+    ):
+        shop.demo.run("git", *command)
+    shop.demo.commit("A better model (#6)")
+    shop.demo.run("git", "push", "--quiet", "origin", "main")
+    merged = git(shop.hub.remote, "rev-parse", "main")
+
+    registry = MlflowRegistry(shop.server.uri)
+    with GitServer(shop.hub.remotes) as forge:
+        # The promotion's job never ran: the hourly one says so, and fails to be seen.
+        found = after_merge(shop, forge, "schedule")
+        assert found.jobs["reconcile"] == "failure", found.log
+        assert found.step("reconcile", "OWNER/mlops-ci").outputs["exit-code"] == "3"
+        assert f"Commit {merged[:12]} is merged" in found.summary
+        assert "it was never promoted. Run `mlops-ci promote`" in found.summary
+
+        # A token that may not write: nothing is moved, and it is said what is missing.
+        denied = after_merge(shop, forge, "push")
+        assert denied.step("promote", "OWNER/mlops-ci").outputs["exit-code"] == "4", denied.log
+        assert "contents: write" in denied.summary + denied.log
+        assert registry.aliases("digits")["champion"] == "1"
+
+        forge.writers.add(shop.hub.github.token)
+        done = after_merge(shop, forge, "push")
+        assert done.jobs["promote"] == "success", done.log
+        assert done.step("promote", "OWNER/mlops-ci").outputs["promoted-version"] == "2"
+        assert "version 2 is the champion" in done.summary
+        assert ("POST", "/octo/models/git-receive-pack", "x-access-token") in forge.asked
+        assert registry.aliases("digits") == {"champion": "2", "previous": "1"}
+        assert "refs/heads/mlops-ci-ledger" in git(shop.hub.remote, "for-each-ref")
+
+        again = after_merge(shop, forge, "schedule")
+        assert again.jobs["reconcile"] == "success", again.log
+        assert "ledger and registry agree, version 2 is the champion" in again.summary
+
+
+def test_the_reusable_gate_blocks_a_worse_model(shop: Shop) -> None:
+    worse, _, _ = CHANGES["worse"]
+    shop.open(6, "worse-by-calling", worse)
+    run = shop.check(6, "calling")
+
+    assert run.exit_code == 1, run.raw[-3000:]
+    assert "failure" in run.jobs.values()
+    assert "accuracy falls from" in shop.comment(6)

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from sample_reports import STATES
+from sample_reports import STATES, named
 
-from mlops_ci.render import render
+from mlops_ci.render import render, render_together
 
 pytestmark = pytest.mark.e2e
 
@@ -43,6 +43,18 @@ def test_the_comment_in_githubs_look(state: str, width: int, dark: bool, tmp_pat
         found = [one for one in browser.problems(page) if not one.startswith("scrollable-region-focusable")]
         assert found == []
         browser.keep(page, Path(IMAGES or tmp_path) / name("comment", state, width, dark))
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_the_comment_of_several_models(width: int, dark: bool, tmp_path: Path) -> None:
+    text = render_together([named("fail", "malware"), named("held", "spam"), named("pass", "phishing")])
+    with browser.browser_page(width, dark=dark) as page:
+        page.set_content(browser.as_github_shows(text, dark=dark))
+        assert not browser.scrolls_sideways(page)
+        assert browser.clipped(page) == []
+        found = [one for one in browser.problems(page) if not one.startswith("scrollable-region-focusable")]
+        assert found == []
+        browser.keep(page, Path(IMAGES or tmp_path) / name("comment", "together", width, dark))
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1100, False), (1100, True), (390, False)])

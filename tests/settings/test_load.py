@@ -117,3 +117,11 @@ gate: {alpha: 0.4, on_inconclusive: pass}
     assert merged.metrics == target.metrics
     assert "score" not in merged.evaluation.model_fields_set
     assert trusted(target, None) == target
+
+
+def test_what_a_file_of_several_models_says_of_reports_holds_for_each_that_says_nothing() -> None:
+    blocks = "- {registry: {model: a}, metrics: {f1: {margin: 1}}}\n- {registry: {model: b}, metrics: {f1: {margin: 1}}, report: {comment: separate}}\n"
+    one, two = read_settings(f"report: {{comment: together}}\nmodels:\n{blocks}".encode(), "file")
+    assert (one.report.comment, two.report.comment) == ("together", "separate")
+    assert any("models: unknown key" in p for p in problems(f"gate: {{}}\nmodels:\n{blocks}"))
+    assert any("report" in problem for problem in problems("report: 3\nmodels:\n" + blocks))

@@ -29,7 +29,7 @@ _SUFFIXES = (".parquet", ".pq", ".csv", ".tsv", ".feather", ".arrow", ".ipc", ".
 
 
 @contextmanager
-def open_table(source: Any) -> Iterator[Table]:
+def open_table(source: Any, *, may_be_empty: bool = False) -> Iterator[Table]:
     """Open a source as a table, for the time of a ``with`` block.
 
     Parameters
@@ -38,6 +38,8 @@ def open_table(source: Any) -> Iterator[Table]:
         A path to a file, a folder or a glob; an address that fsspec knows (``s3://``, ``gs://``);
         ``path@REV`` of a file that DVC tracks; an Arrow table, a record batch reader, or any frame
         that exports an Arrow stream (pandas, polars).
+    may_be_empty
+        Take a table without rows, where that is no error.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def open_table(source: Any) -> Iterator[Table]:
         require_columns(table.name, table.schema.names, (), EvidenceError)
         if not table.schema.names:
             raise EvidenceError(f"{table.name} has no column", remedy="check what writes it")
-        if not table.rows:
+        if not table.rows and not may_be_empty:
             raise EvidenceError(
                 f"{table.name} has no row", remedy="check what writes it: no data is not the same as no drift"
             )

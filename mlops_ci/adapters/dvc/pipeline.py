@@ -132,6 +132,25 @@ class DvcPipeline:
             environment=self.environment_locks(),
         )
 
+    def not_in_remote(self, targets: Sequence[str]) -> list[str]:
+        """Return the outputs and data that dvc.lock names and the remote lacks; nothing is downloaded.
+
+        Raises
+        ------
+        UsageError
+            If there is no remote, or its plugin is not installed.
+        ServiceError
+            If it does not answer.
+        """
+        project, remote = self.read(), self._remote()
+        if not remote.configured():
+            raise UsageError("there is no DVC remote", remedy="Add one with `dvc remote add --default`.")
+        addresses = project.upstream(select_targets(project, targets)) if project.complete else project.stages
+        wanted = [
+            one for one in project.tracked(addresses) if one.cached and not one.imported and one.checksum
+        ]
+        return remote.lacks(wanted)
+
     def checksum(self, path: Path) -> str:
         """Return DVC's checksum of a file or folder, wherever it stands."""
         return dvc_checksum(path)

@@ -6,18 +6,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from mlops_ci.adapters.forges import sticky
+from mlops_ci.adapters.forges import issues, sticky
 from mlops_ci.adapters.forges.terminal import TerminalConsole
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
 from mlops_ci.core.report import Approval, Report, Source
-from mlops_ci.errors import ServiceError
+from mlops_ci.errors import ServiceError, UsageError
 
 NOTE_LIMIT = 65_536  # GitLab holds a million characters; what reads well on one forge reads well on both
 COMMAND = "/mlops-ci accept"
@@ -213,12 +213,28 @@ class GitLabForge:
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
         """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
-        with self._console.group(f"Report: {report.model or report.command}"):
-            self._console.info(rendered.get("text") or report.headline)
-        (self._console.error if report.exit_code else self._console.info)(report.headline)
-        stamp = sticky.Stamp.of(report.source, key)
-        body = sticky.choose(report, rendered, NOTE_LIMIT - len(stamp.marker()))
-        create = sticky.creates(self._mode, report)
+        return self._publish([report], [rendered], rendered, key)
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver several reports to the log, and one note with all to the merge request."""
+        return self._publish(reports, rendered, {"comment": comment}, key)
+
+    def _publish(
+        self,
+        reports: Sequence[Report],
+        rendered: Sequence[Mapping[str, str]],
+        comment: Mapping[str, str],
+        key: str,
+    ) -> str | None:
+        for report, forms in zip(reports, rendered, strict=True):
+            with self._console.group(f"Report: {report.model or report.command}"):
+                self._console.info(forms.get("text") or report.headline)
+            (self._console.error if report.exit_code else self._console.info)(report.headline)
+        stamp = sticky.Stamp.of(reports[0].source, key)
+        body = sticky.choose(reports[0], comment, NOTE_LIMIT - len(stamp.marker()))
+        create = sticky.creates(self._mode, *reports)
         return self._deliver(stamp, lambda present: body if create or present else None)
 
     def conclude(self, code: int, text: str) -> None:
@@ -227,6 +243,61 @@ class GitLabForge:
     def reference(self, number: int) -> str | None:
         """Return None: the checkout has the change."""
         return None
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        if not self._token:
+            self._console.warn("no issue: set MLOPS_CI_GITLAB_TOKEN to a token with the scope api")
+            return None
+        try:
+            found = issues.keep_one(issues.GitLabIssues(self._client, self._project), key, title, body)
+        except ServiceError as error:
+            self._console.warn(f"the issue could not be written: {error}")
+            return None
+        return found.url if found else None
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Start a pipeline of the project, with the event and its values as variables.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails or refuses.
+        UsageError
+            If there is no token.
+        """
+        self._with_token("to start a pipeline")
+        given = {"MLOPS_CI_EVENT": event} | {f"MLOPS_CI_{k.upper()}": v for k, v in values.items()}
+        branch = self._env.get("CI_DEFAULT_BRANCH") or self._env.get("CI_COMMIT_REF_NAME") or "main"
+        variables = [{"key": key, "value": value} for key, value in given.items()]
+        made = self._client.send("POST", f"{self._project}/pipeline", {"ref": branch, "variables": variables})
+        return f"pipeline {made.get('web_url') or made['id']}"
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Open or update the merge request of a pushed branch; return its address.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails or refuses.
+        UsageError
+            If there is no token.
+        """
+        self._with_token("to open a merge request")
+        place = f"{self._project}/merge_requests"
+        for open_one in self._client.pages(place, state="opened", source_branch=branch):
+            given = {"title": title, "description": body}
+            return str(self._client.send("PUT", f"{place}/{open_one['iid']}", given)["web_url"])
+        target = self._env.get("CI_DEFAULT_BRANCH") or "main"
+        request = {"source_branch": branch, "target_branch": target, "title": title, "description": body}
+        return str(self._client.send("POST", place, request)["web_url"])
+
+    def _with_token(self, doing: str) -> None:
+        if not self._token:
+            raise UsageError(
+                f"a token is needed {doing}",
+                remedy="set MLOPS_CI_GITLAB_TOKEN to a project access token with the scope api",
+            )
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""

@@ -214,12 +214,12 @@ def choose(report: Report, rendered: Mapping[str, str], limit: int) -> str:
     )
 
 
-def creates(mode: CommentMode, report: Report) -> bool:
-    """Tell whether a report deserves a new comment; one that is there is always brought up to date."""
+def creates(mode: CommentMode, *reports: Report) -> bool:
+    """Tell whether reports deserve a new comment; one that is there is always brought up to date."""
     if mode == "failures":
-        return report.exit_code != 0
+        return any(report.exit_code != 0 for report in reports)
     if mode == "changes":
-        return not _quiet(report)
+        return not all(map(_quiet, reports))
     return mode == "always"
 
 

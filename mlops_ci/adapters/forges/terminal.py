@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
+from mlops_ci.adapters import colours
 from mlops_ci.adapters.ports import Console, PullRequest, Repository
 from mlops_ci.core.report import Approval, Report, Source
+from mlops_ci.errors import UsageError
 
 BOLD, YELLOW, RED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 # CSI and OSC sequences, then any other control character but tab.
@@ -25,7 +27,7 @@ class TerminalConsole:
 
     def __init__(self, stream: TextIO | None = None, *, env: Mapping[str, str] = os.environ) -> None:
         self._stream = stream if stream is not None else sys.stderr
-        self._colour = self._stream.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
+        self._colour = colours.wanted(self._stream, env)
         self._depth = 0
 
     def info(self, text: str) -> None:
@@ -79,7 +81,7 @@ class TerminalForge:
         For what goes beside the report.
     stream
         For the report; stdout by default.
-    now
+    now, env
         For tests.
     """
 
@@ -91,8 +93,10 @@ class TerminalForge:
         console: Console | None = None,
         stream: TextIO | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        env: Mapping[str, str] = os.environ,
     ) -> None:
         self._repository = repository
+        self._env = env
         self._console = console if console is not None else TerminalConsole()
         self._stream = stream if stream is not None else sys.stdout
         self._time = now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -120,8 +124,19 @@ class TerminalForge:
         """Print the report."""
         text = rendered.get("text") or rendered.get("markdown") or report.headline
         clean = "\n".join(_CONTROL.sub("", line) for line in text.split("\n")).rstrip("\n") + "\n"
+        if colours.wanted(self._stream, self._env):
+            clean = colours.coloured(clean)
         self._stream.write(_writable(clean, self._stream))
         self._stream.flush()
+        return None
+
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Print the reports one after the other: a terminal has no comment to share."""
+        for place, (report, forms) in enumerate(zip(reports, rendered, strict=True)):
+            self._stream.write("\n" if place else "")
+            self.publish(report, forms, key=key)
         return None
 
     def conclude(self, code: int, text: str) -> None:
@@ -129,6 +144,29 @@ class TerminalForge:
 
     def reference(self, number: int) -> str | None:
         """Return None: the checkout has the change."""
+        return None
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Say what would be an issue on a forge."""
+        self._console.info(f"issue: {title}" if body is not None else f"no issue: {key}")
+        return None
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Say that there is nobody to start it here.
+
+        Raises
+        ------
+        UsageError
+            Always: a trigger that nobody hears must not count as one.
+        """
+        raise UsageError(
+            f"there is nothing here that '{event}' could start",
+            remedy="run this in a job of GitHub or GitLab, or set `retrain.command`",
+        )
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Say that the branch is there, to be pushed and proposed by hand."""
+        self._console.info(f"branch {branch}: {title}")
         return None
 
     def outputs(self, values: Mapping[str, str]) -> None:

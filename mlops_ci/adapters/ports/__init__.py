@@ -1,7 +1,7 @@
 """The ports: what commands may ask of the outside, as small Protocols and the values they pass."""
 
 from mlops_ci.adapters.ports.console import Console
-from mlops_ci.adapters.ports.data import Columns, Evaluations, Evidence, Files, Frames
+from mlops_ci.adapters.ports.data import Columns, Evaluations, Evidence, Files, Frames, Traffic
 from mlops_ci.adapters.ports.forge import Forge, PullRequest
 from mlops_ci.adapters.ports.ledger import Ledger
 from mlops_ci.adapters.ports.pipeline import Pipeline, PipelineRun, Repository
@@ -23,4 +23,5 @@ __all__ = [
     "PullRequest",
     "Registry",
     "Repository",
+    "Traffic",
 ]

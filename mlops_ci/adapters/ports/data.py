@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_ci.core.bundle import Manifest
-from mlops_ci.core.evidence import Evaluation
+
+if TYPE_CHECKING:  # numpy, which half of the verbs do without
+    from mlops_ci.core.canary.reading import Reading
+    from mlops_ci.core.evidence import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +91,21 @@ class Evaluations(Protocol):
 
     def save(self, one: Evaluation, path: Path) -> None:
         """Write an evaluation in one fixed Parquet layout, sorted by id."""
+
+
+class Traffic(Protocol):
+    """What was served, by version, with its outcomes."""
+
+    def columns(self, reading: Reading, since: float, until: float) -> Mapping[str, Any]:
+        """Return the columns of `reading` for the rows of ``[since, until)``, in seconds since 1970.
+
+        Text is text, numbers are floats, the time is in seconds. No file or no row yet is no error:
+        the columns are empty then.
+
+        Raises
+        ------
+        EvidenceError
+            If a file cannot be read or lacks a column.
+        ServiceError
+            If its place does not answer.
+        """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,11 +51,47 @@ class Forge(Protocol):
         raised.
         """
 
+    def publish_together(
+        self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
+    ) -> str | None:
+        """Deliver the reports of several models, the gravest first, with one comment for all.
+
+        `comment` is its text; whatever else a forge shows of a report (annotations, the job's summary)
+        is each report's own. As with `publish`, nothing is raised.
+        """
+
     def conclude(self, code: int, text: str) -> None:
         """Say once, after all reports, how the run ends: its exit code, and one sentence."""
 
     def reference(self, number: int) -> str | None:
         """Return the git ref of a change's head; None where a checkout always has it."""
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Open or update the one issue of a key; None as the body closes it where it is open.
+
+        Return its address, or None where there is none. Nothing is raised: it is said where an issue
+        cannot be written.
+        """
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Start what the repository has set up for an event; return where it was sent, in words.
+
+        Raises
+        ------
+        ServiceError
+            If it was not started.
+        UsageError
+            If there is nowhere to send it.
+        """
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Open or update the pull request of a pushed branch; return its address, None where it has none.
+
+        Raises
+        ------
+        ServiceError
+            If the forge fails or refuses.
+        """
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps of the same job."""

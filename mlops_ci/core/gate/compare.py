@@ -2,79 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mlops_ci.core.evidence import Evaluation
 from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
 from mlops_ci.core.gate.decision import correct_family, decide
 from mlops_ci.core.gate.draft import Draft, draft_of, missing, tell
 from mlops_ci.core.gate.estimate import UndefinedError
 from mlops_ci.core.gate.judge import judge_pair, rules_of
 from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
 from mlops_ci.core.gate.reuse import allowance
-from mlops_ci.core.gate.scalars import POINT_ONLY, MissingValueError, Scalars, beyond, point, scalar_estimate
+from mlops_ci.core.gate.scalars import POINT_ONLY, MissingValueError, beyond, point, scalar_estimate
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
-
-Functions = Mapping[str, Callable[..., Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """All that is known of one model: its evaluation, and values from its metrics files or its run.
-
-    Attributes
-    ----------
-    evaluation
-        Per-row predictions, or None where only values are known.
-    scalars
-        Values by the metric's name in the policy: one number, or one of each repeated run.
-    sizes
-        Rows behind each value that is a proportion.
-    test_share
-        Test rows over training rows where repeated values are of the same folds on both sides.
-    """
-
-    evaluation: Evaluation | None = None
-    scalars: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    test_share: float | None = None
-
-    def values(self) -> Scalars:
-        """Return what is known without rows."""
-        return Scalars(values=self.scalars, sizes=self.sizes, test_share=self.test_share)
-
-
-Evidence = Results | Evaluation | Mapping[str, float | Sequence[float]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What surrounds one comparison.
-
-    Attributes
-    ----------
-    same_model
-        True if both are the same bytes.
-    uses
-        Different candidates that were judged on this holdout before.
-    promotions
-        Champions that were chosen on this holdout, or None where that is not known.
-    reference
-        The fixed reference champion that `max_total_loss` speaks of, or None.
-    functions
-        The user's own metrics, by the metric's name in the policy or by ``package.module:function``.
-    """
-
-    same_model: bool = False
-    uses: int = 0
-    promotions: int | None = None
-    reference: Evidence | None = None
-    functions: Functions = field(default_factory=dict)
 
 
 def compare(champion: Evidence, candidate: Evidence, policy: Policy, **context: Any) -> Verdict:
@@ -138,15 +82,6 @@ def _judged(champion: Results, candidate: Results, policy: Policy, around: Conte
 
 def _by_rows(rule: MetricPolicy, champion: Results, candidate: Results) -> bool:
     return rule.source is None and champion.evaluation is not None and candidate.evaluation is not None
-
-
-def as_results(evidence: Evidence) -> Results:
-    """Return evidence of any accepted form as `Results`."""
-    if isinstance(evidence, Results):
-        return evidence
-    if isinstance(evidence, Evaluation):
-        return Results(evaluation=evidence)
-    return Results(scalars=evidence)
 
 
 def scalar_draft(name: str, champion: Results, candidate: Results, policy: Policy) -> Draft:

@@ -102,17 +102,14 @@ class Level:
         Value and standard error, in the metric's unit.
     n, method, doubt
         As of an `Estimate`.
-    half_width
-        From an error rate to the distance of the one-sided bounds; None where `bounds` says more.
     bounds
-        From an error rate to the exact one-sided bounds, or None.
+        From an error rate to the one-sided bounds, or None where nothing is known of them.
     """
 
     value: float
     error: float
     n: int
     method: str
-    half_width: Callable[[float], float] | None = None
     bounds: Callable[[float], tuple[float, float]] | None = None
     doubt: str = ""
 
@@ -120,8 +117,7 @@ class Level:
         """Return the one-sided 1 - alpha bounds of the value."""
         if self.bounds is not None:
             return self.bounds(alpha)
-        half = math.inf if self.half_width is None else self.half_width(alpha)
-        return self.value - half, self.value + half
+        return -math.inf, math.inf
 
 
 class Measure(Protocol):

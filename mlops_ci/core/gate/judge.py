@@ -12,17 +12,18 @@ import numpy as np
 from scipy.special import ndtri
 
 from mlops_ci.core.evidence import Array
-from mlops_ci.core.gate.builders import Pair, measure_of, pair_of
+from mlops_ci.core.gate.builders import measure_of
 from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing
 from mlops_ci.core.gate.estimate import Level, Measure, Rules, UndefinedError
 from mlops_ci.core.gate.metrics import UnknownMetricError, greater_is_better
+from mlops_ci.core.gate.pair import Pair, pair_of
 from mlops_ci.core.gate.slices import Slice, cut
 from mlops_ci.core.names import REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome
 
 if TYPE_CHECKING:
-    from mlops_ci.core.gate.compare import Results
+    from mlops_ci.core.gate.results import Results
 
 Judged = tuple[dict[str, list[Draft]], list[Draft], list[Draft], list[str]]
 

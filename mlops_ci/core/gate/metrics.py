@@ -7,7 +7,7 @@ from typing import Literal
 from mlops_ci.core.names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
-Kind = Literal["share", "loss", "rank", "labels", "regression"]
+Kind = Literal["share", "loss", "rank", "labels", "regression", "calibration"]
 
 
 KIND: dict[str, Kind] = {
@@ -26,7 +26,7 @@ KIND: dict[str, Kind] = {
     "roc_auc": "rank",
     "average_precision": "rank",
     "recall_at_fpr": "rank",
-    "expected_calibration_error": "rank",
+    "expected_calibration_error": "calibration",
     "root_mean_squared_error": "regression",
     "r2": "regression",
 }

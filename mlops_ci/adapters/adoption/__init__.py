@@ -1,0 +1,1 @@
+"""Looking at a repository and at the services around it, before the gate is in force."""

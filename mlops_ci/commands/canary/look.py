@@ -1,0 +1,232 @@
+"""`canary look`: read the windows that are due, decide by all evidence, and do what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_ci.commands.canary import acts, saying
+from mlops_ci.commands.moving import TRIES, Mover, mover
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core.canary.decide import Decision, Outcome, decide
+from mlops_ci.core.canary.evidence import Evidence
+from mlops_ci.core.canary.outcomes import Outcomes, Seen, read
+from mlops_ci.core.canary.reading import BadOutcomeError, outcomes
+from mlops_ci.core.canary.state import EVENT, Canary, latest
+from mlops_ci.core.canary.windows import Window, unread, windows, written
+from mlops_ci.core.ledger import History
+from mlops_ci.core.report import Notice, Report, Source
+from mlops_ci.errors import ConflictError, EvidenceError, UsageError
+from mlops_ci.settings import CanarySettings, Settings
+
+YEAR = 366 * 86400
+# How many windows that were read are looked at again, for rows that came late.
+LATE = 24
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What one look saw, window by window, and what it comes to."""
+
+    evidence: dict[str, Evidence]
+    decision: Decision
+    seen: list[tuple[Window, Seen]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[Window, Seen]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = False) -> Report:
+    """Read the windows that are due, decide, and act.
+
+    A window is read once, by its name, whoever looks and however often; one without rows of both
+    versions waits for them. Windows need not come in their order.
+
+    Raises
+    ------
+    UsageError
+        If no canary is set up, or its rates are not those that the running one began with.
+    EvidenceError
+        If the outcomes cannot be read: nothing is decided then.
+    ConflictError
+        If others kept writing to the ledger.
+    """
+    rules = required(settings)
+    moving = mover(settings, tools)
+    for _ in range(TRIES):
+        history = moving.begun(finish=not dry_run)
+        trouble = ""
+        if not dry_run:
+            history, trouble = acts.finish(moving, history)
+        canary = latest(history, moving.environment)
+        if canary is None or not canary.running or trouble:
+            return saying.report(moving, history, canary, source, verb="look", trouble=trouble)
+        if set(rules.rates) != set(canary.rule.margins):
+            raise UsageError(
+                f"the canary of version {canary.challenger} began with the rates"
+                f" {', '.join(canary.rule.margins)}, `canary.rates` now names {', '.join(rules.rates)}",
+                remedy="put them back, or `mlops-ci canary stop` and start again",
+            )
+        try:
+            return _looked(moving, history, canary, rules, source, dry_run=dry_run)
+        except ConflictError:
+            tools.console.info("Someone else wrote to the ledger: looking again.")
+    raise ConflictError("the ledger", f"others keep writing to the history of '{settings.registry.model}'")
+
+
+def required(settings: Settings) -> CanarySettings:
+    """Return the canary's settings; a UsageError where there are none."""
+    if settings.canary is None:
+        raise UsageError(
+            f"no canary is set up for '{settings.registry.model}'",
+            remedy="add `canary:` with `outcomes` and `rates` to mlops-ci.yaml; see docs/canary.md",
+        )
+    return settings.canary
+
+
+def _looked(
+    moving: Mover,
+    history: History,
+    canary: Canary,
+    rules: CanarySettings,
+    source: Source,
+    *,
+    dry_run: bool,
+) -> Report:
+    champion = moving.state(history).champion
+    if champion != canary.champion:
+        why = f"version {champion} became champion: the canary was about version {canary.champion}"
+        trouble = ""
+        if not dry_run:
+            history, trouble = acts.end(moving, history, canary, source, acts.STOP, reason=why)
+        return _after(moving, history, source, canary, None, trouble, dry_run=dry_run)
+    found = examine(moving, canary, rules)
+    if found.records and not dry_run:
+        history = moving.ledger.append(history, _entry(moving, canary, found, source))
+    trouble = ""
+    if not dry_run:
+        history, trouble = _act(moving, history, canary, found, source)
+    return _after(moving, history, source, canary, found, trouble, dry_run=dry_run)
+
+
+def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
+    """Read what is due and decide, without changing anything."""
+    rule, now = canary.rule, moving.tools.now().timestamp()
+    end = canary.deadline
+    overdue = end is not None and now >= end + rule.label_age
+    until = now if end is None else min(now, end + rule.label_age)
+    everything = windows(canary.begun.nonce, canary.segments, rule, until)
+    due = unread(everything, canary.read)
+    found = Found(evidence=dict(canary.evidence), decision=Decision(outcome=Outcome.CONTINUE))
+    rows = _rows(moving, canary, rules, everything, due)
+    counted = canary.windows_of_step
+    for window in due:
+        seen, after = read(window, rows, (canary.champion, canary.challenger), rule.margins, found.evidence)
+        if not seen.both:
+            found.skipped.append((window, seen))
+            continue
+        found.evidence = after
+        found.seen.append((window, seen))
+        found.records.append(_record(window, seen, after))
+        counted += window.step == canary.step
+        found.decision = decide(after, rule, step=canary.step, windows=counted)
+        if found.decision.outcome is not Outcome.CONTINUE:
+            return _said(found, canary, rows, now)
+    found.decision = decide(found.evidence, rule, step=canary.step, windows=counted, overdue=overdue)
+    return _said(found, canary, rows, now)
+
+
+def _said(found: Found, canary: Canary, rows: Outcomes, now: float) -> Found:
+    found.notices += saying.of_windows(found.seen, found.skipped, canary)
+    found.notices += saying.of_rows(rows, canary, now, LATE)
+    return found
+
+
+def _rows(
+    moving: Mover, canary: Canary, rules: CanarySettings, everything: Sequence[Window], due: Sequence[Window]
+) -> Outcomes:
+    """Read the rows of the windows that are due, and of the last that were read."""
+    reading = rules.reading
+    watched = [one for one in everything if one.name in canary.read][-LATE:]
+    starts = [one.start for one in (*due, *watched)] or [moving.tools.now().timestamp()]
+    # A unit counts once a canary: whether it is new shows only from the start.
+    since = canary.segments[0].since if rules.unit and canary.segments else min(starts)
+    until = moving.tools.now().timestamp() + YEAR
+    try:
+        return outcomes(moving.tools.traffic().columns(reading, since, until), reading)
+    except BadOutcomeError as error:
+        raise EvidenceError(
+            str(error), remedy="correct `canary.rates` in mlops-ci.yaml, or what writes the outcomes"
+        ) from error
+
+
+def _record(window: Window, seen: Seen, after: Mapping[str, Evidence]) -> dict[str, Any]:
+    return {
+        "name": window.name,
+        "start": written(window.start),
+        "end": written(window.end),
+        "share": window.share,
+        "step": window.step,
+        "rows": [seen.champion, seen.challenger, seen.other],
+        "rates": {name: [round(number, 6) for number in counts] for name, counts in seen.counts.items()},
+        "log_harm": {name: round(float(one.log_harm), 4) for name, one in after.items()},
+        "log_safe": {name: round(float(one.log_safe), 4) for name, one in after.items()},
+    }
+
+
+def _entry(moving: Mover, canary: Canary, found: Found, source: Source) -> Any:
+    return moving.entry(
+        EVENT,
+        "recorded",
+        source,
+        from_version=canary.champion,
+        to_version=canary.challenger,
+        details={
+            "canary": canary.begun.nonce,
+            "act": "look",
+            "windows": found.records,
+            "evidence": {name: one.plain() for name, one in found.evidence.items()},
+            "decision": found.decision.outcome.value,
+        },
+    )
+
+
+def _act(
+    moving: Mover, history: History, canary: Canary, found: Found, source: Source
+) -> tuple[History, str]:
+    """Do what was decided."""
+    if found.decision.outcome is Outcome.CONTINUE:
+        return history, ""
+    # As the ledger has it: whoever carries the act out reads it from there.
+    now = latest(history, moving.environment) or canary
+    if found.decision.outcome is Outcome.STEP:
+        return acts.step(moving, history, now, source)
+    reason = saying.reason(found.decision, found.evidence, canary.rule)
+    return acts.end(moving, history, now, source, found.decision.outcome.value, reason=reason)
+
+
+def _after(
+    moving: Mover,
+    history: History,
+    source: Source,
+    canary: Canary,
+    found: Found | None,
+    trouble: str,
+    *,
+    dry_run: bool,
+) -> Report:
+    now = latest(history, moving.environment) or canary
+    return saying.report(
+        moving,
+        history,
+        now,
+        source,
+        verb="look",
+        decision=found.decision if found else None,
+        evidence=found.evidence if found else None,
+        fresh=found.records if found else (),
+        notices=found.notices if found else (),
+        trouble=trouble,
+        dry_run=dry_run,
+    )

@@ -1,0 +1,363 @@
+"""What a canary's verbs say: the state in words and numbers, and what is odd about the windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlops_ci.commands.moving import Mover
+from mlops_ci.core.canary.decide import Decision, Outcome, Rule, judged
+from mlops_ci.core.canary.evidence import Evidence
+from mlops_ci.core.canary.outcomes import Outcomes, Seen
+from mlops_ci.core.canary.state import Canary
+from mlops_ci.core.canary.windows import Window, seconds, written
+from mlops_ci.core.ledger import History
+from mlops_ci.core.numbers import many, percent
+from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
+from mlops_ci.core.verdict import Finding, Result
+from mlops_ci.core.verdict import Outcome as Shown
+from mlops_ci.errors import ServiceError
+
+SHOWN = 200
+HELD = 3
+_FOUND = {"harm": Shown.WORSE, "safe": Shown.NON_INFERIOR, "worse, within the margin": Shown.NON_INFERIOR}
+
+
+def report(  # noqa: PLR0913
+    moving: Mover,
+    history: History,
+    canary: Canary | None,
+    source: Source,
+    *,
+    verb: str,
+    decision: Decision | None = None,
+    evidence: Mapping[str, Evidence] | None = None,
+    fresh: Sequence[Mapping[str, Any]] = (),
+    notices: Sequence[Notice] = (),
+    trouble: str = "",
+    dry_run: bool = False,
+) -> Report:
+    """Return the report of a canary as it is now; without one, that there is none."""
+    name = moving.model
+    ledger = {"address": moving.ledger.address, "head": history.head}
+    if canary is None:
+        return Report(
+            command="canary",
+            model=name,
+            headline=f"{name}: there is no canary",
+            next_step="`mlops-ci promote` starts one where `canary` is set.",
+            source=source,
+            details={"verb": verb, "ledger": ledger},
+        )
+    shown = evidence if evidence is not None else canary.evidence
+    rates = [_rate(one, shown.get(one, Evidence()), canary.rule) for one in _order(moving, canary)]
+    said = list(notices)
+    if trouble:
+        said.append(Notice(text=f"The traffic is not what it should be: {trouble}", level="danger"))
+    if decision is not None and decision.warning:
+        said.append(Notice(text=f"The new version is {decision.warning}.", level="warning"))
+    outcome = decision.outcome.value if decision and dry_run else canary.outcome
+    line, step = _wording(name, canary, outcome, trouble, dry_run=dry_run)
+    windows = [*canary.windows, *(fresh if dry_run else ())]
+    rates = [{**one, "trail": _trail(str(one["name"]), canary.rule, windows)} for one in rates]
+    return Report(
+        command="canary",
+        model=name,
+        verdict=_verdict(outcome),
+        exit_code=ServiceError.exit_code if trouble else _exit_code(outcome, verb),
+        headline=line,
+        summary=_summary(canary, rates, windows),
+        next_step=step,
+        champion=ModelRef(version=canary.champion),
+        candidate=ModelRef(version=canary.challenger, run_id=canary.begun.run_id),
+        findings=tuple(_finding(one) for one in rates),
+        alpha=canary.rule.alpha,
+        notices=tuple(said),
+        actions=_actions(moving, canary, decision, dry_run=dry_run),
+        source=source,
+        details={
+            "verb": verb,
+            "decision": decision.outcome.value if decision else "",
+            "promoted_version": canary.challenger if canary.outcome == Outcome.PROMOTE else None,
+            "canary": _described(canary, windows),
+            "rates": rates,
+            "windows": windows[-SHOWN:],
+            "read": len(fresh),
+            "ledger": ledger,
+        },
+    )
+
+
+def _order(moving: Mover, canary: Canary) -> list[str]:
+    """Return the rates in the order of the settings: the ledger sorts them by name."""
+    margins, rules = canary.rule.margins, moving.settings.canary
+    return list(rules.rates) if rules is not None and set(rules.rates) == set(margins) else list(margins)
+
+
+def _described(canary: Canary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    rule = canary.rule
+    return {
+        "champion": canary.champion,
+        "challenger": canary.challenger,
+        "running": canary.running,
+        "outcome": canary.outcome,
+        "reason": canary.end.reason if canary.end else "",
+        "share": canary.share,
+        "step": canary.step,
+        "steps": list(rule.steps),
+        "windows": len(windows),
+        "windows_of_step": sum(one["step"] == canary.step for one in windows),
+        "min_windows": rule.min_windows,
+        "began": canary.begun.time,
+        "deadline": written(canary.deadline) if canary.deadline else "",
+        "harm_needed": rule.harm_threshold,
+        "safe_needed": rule.safety_threshold,
+    }
+
+
+def _rate(name: str, evidence: Evidence, rule: Rule) -> dict[str, Any]:
+    """Return one rate in numbers; e-values beyond a billion are all the same to a reader."""
+    margin = rule.margins[name]
+    challenger = evidence.k1 / evidence.n1 if evidence.n1 else None
+    difference = float(evidence.difference) if evidence.blocks else None
+    return {
+        "name": name,
+        "challenger": challenger,
+        "champion": challenger - difference if challenger is not None and difference is not None else None,
+        "difference": difference,
+        "standard_error": float(evidence.standard_error) if evidence.blocks else None,
+        "margin": margin,
+        "harm": _e_value(evidence.harm_peak),
+        "harm_part": _part(evidence.harm_peak, rule.harm_threshold),
+        "safe": _e_value(evidence.safe_peak),
+        "safe_part": _part(evidence.safe_peak, rule.safety_threshold),
+        "found": judged(evidence, margin, rule).words,
+        "n_champion": int(evidence.n0),
+        "n_challenger": int(evidence.n1),
+    }
+
+
+def _e_value(log: float) -> float:
+    return float(f"{math.exp(min(float(log), 20.7)):.3g}")
+
+
+def _trail(name: str, rule: Rule, windows: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """Return, window by window, how near to proofs of safety and of harm the rate was."""
+    return [
+        [
+            _part(one["log_safe"].get(name, 0.0), rule.safety_threshold),
+            _part(one["log_harm"].get(name, 0.0), rule.harm_threshold),
+        ]
+        for one in windows[-SHOWN:]
+    ]
+
+
+def _part(log: float, threshold: float) -> float:
+    """Return how much of the way to a proof has been gone, between 0 and 1."""
+    return round(min(max(float(log) / math.log(threshold), 0.0), 1.0), 3)
+
+
+def _finding(rate: Mapping[str, Any]) -> Finding:
+    difference = rate["difference"]
+    return Finding(
+        metric=str(rate["name"]),
+        outcome=_FOUND.get(str(rate["found"]), Shown.INCONCLUSIVE),
+        greater_is_better=False,
+        champion=rate["champion"],
+        candidate=rate["challenger"],
+        difference=None if difference is None else -difference,
+        margin=rate["margin"],
+        method="e-values of harm and of safety, valid at every look",
+        n=rate["n_champion"] + rate["n_challenger"],
+        message=str(rate["found"]),
+    )
+
+
+def _verdict(outcome: str) -> Result | None:
+    return {
+        Outcome.ROLLBACK.value: Result.FAIL,
+        Outcome.PROMOTE.value: Result.PASS,
+        Outcome.INCONCLUSIVE.value: Result.INCONCLUSIVE,
+    }.get(outcome)
+
+
+def _exit_code(outcome: str, verb: str) -> int:
+    """Return 1 for what was rolled back, 3 for what was not settled; looking at it later is no failure."""
+    if verb != "look":
+        return 0
+    return {Outcome.ROLLBACK.value: 1, Outcome.INCONCLUSIVE.value: HELD}.get(outcome, 0)
+
+
+def _wording(name: str, canary: Canary, outcome: str, trouble: str, *, dry_run: bool) -> tuple[str, str]:
+    version, back = canary.challenger, canary.champion
+    would = "would be " if dry_run else ""
+    reason = canary.end.reason if canary.end else ""
+    if trouble:
+        return (
+            f"{name}: the canary of version {version} is not served as decided",
+            "Mend `promotion.deploy_command`; the next `mlops-ci canary look` tries again.",
+        )
+    if outcome == Outcome.ROLLBACK:
+        because = f": {reason}" if reason else ""
+        return (
+            f"{name}: version {version} {would}rolled back{because}",
+            f"All traffic is on version {back}. Revert the change that made version {version}.",
+        )
+    if outcome == Outcome.PROMOTE:
+        return (
+            f"{name}: version {version} {would or 'is '}the champion, its canary passed".replace(
+                "be the", "be"
+            ),
+            "If it misbehaves, `mlops-ci rollback` goes back in seconds.",
+        )
+    if outcome == Outcome.INCONCLUSIVE:
+        return (
+            f"{name}: the canary of version {version} ended undecided, version {back} has all traffic",
+            "Give it more traffic, time or outcomes (`canary.deadline`), then `mlops-ci canary start`.",
+        )
+    if outcome:
+        because = f": {reason}" if reason else ""
+        return f"{name}: the canary of version {version} was stopped{because}", ""
+    if outcome == "" and canary.segments:
+        share = percent(canary.share)
+        return f"{name}: version {version} is a canary with {share} of the traffic", _NEXT
+    return f"{name}: the canary of version {version} is being started", _NEXT
+
+
+_NEXT = "`mlops-ci canary look` reads the next window and decides."
+
+
+def _summary(canary: Canary, rates: Sequence[Mapping[str, Any]], windows: Sequence[Any]) -> str:
+    if not windows:
+        return "No window with outcomes of both versions was read yet: that proves nothing, either way."
+    open_ones = [str(one["name"]) for one in rates if one["found"] in ("open", "worse, size open")]
+    text = f"{many(len(windows), 'window')} read, against version {canary.champion} in the same windows."
+    if canary.running and open_ones:
+        text += f" Not settled yet: {', '.join(open_ones)}."
+    return text
+
+
+def _actions(
+    moving: Mover, canary: Canary, decision: Decision | None, *, dry_run: bool
+) -> tuple[Action, ...]:
+    if decision is None or decision.outcome is Outcome.CONTINUE:
+        return ()
+    name = moving.model
+    if decision.outcome is Outcome.STEP:
+        step = canary.step + (1 if dry_run else 0)
+        return (
+            Action(kind="route", target=name, value=percent(canary.rule.steps[step]), applied=not dry_run),
+        )
+    challenger = Action(
+        kind="drop_alias", target=f"{name}@{moving.settings.registry.challenger}", applied=not dry_run
+    )
+    if decision.outcome is Outcome.PROMOTE:
+        target = f"{name}@{moving.alias}"
+        moved = Action(kind="set_alias", target=target, value=canary.challenger, applied=not dry_run)
+        return (moved, challenger)
+    return (Action(kind="route", target=name, value="0%", applied=not dry_run), challenger)
+
+
+def reason(decision: Decision, evidence: Mapping[str, Evidence], rule: Rule) -> str:
+    """Return why a canary ends, for the ledger."""
+    if decision.outcome is Outcome.PROMOTE:
+        return decision.warning
+    parts = []
+    for name in decision.rates:
+        one = _rate(name, evidence.get(name, Evidence()), rule)
+        if decision.outcome is Outcome.ROLLBACK and one["champion"] is not None:
+            parts.append(f"{name} {one['champion']:.2%} -> {one['challenger']:.2%} (E = {one['harm']:g})")
+        else:
+            parts.append(name)
+    text = ", ".join(parts)
+    return text if decision.outcome is Outcome.ROLLBACK else f"not settled by the deadline: {text}"
+
+
+def of_windows(
+    seen: Sequence[tuple[Window, Seen]], skipped: Sequence[tuple[Window, Seen]], canary: Canary
+) -> list[Notice]:
+    """Say what is odd about the windows of this look."""
+    notices = []
+    one_armed = [one for _, one in skipped if one.champion or one.challenger]
+    if skipped and not one_armed:
+        text = f"{many(len(skipped), 'window')} held no row of either version: waiting for them."
+        notices.append(Notice(text=text))
+    for arm in ("champion", "challenger"):
+        empty = [one for one in one_armed if getattr(one, arm) == 0]
+        if empty:
+            text = f"{many(len(empty), 'window')} held no row of the {arm}: such windows prove nothing."
+            text += " Is the traffic split?" if not seen else ""
+            notices.append(Notice(text=text, level="warning"))
+    rows = [one for _, one in (*seen, *skipped)]
+    other, total = (
+        sum(one.other for one in rows),
+        sum(one.other + one.champion + one.challenger for one in rows),
+    )
+    if other:
+        text = (
+            f"{other:,} of {total:,} rows name neither version {canary.champion} nor {canary.challenger}:"
+            " they do not count."
+        )
+        notices.append(Notice(text=text, level="warning"))
+    return [*notices, *_shares(seen), *_labels(seen, canary)]
+
+
+def _shares(seen: Sequence[tuple[Window, Seen]]) -> list[Notice]:
+    """Say where the challenger answers clearly more or less than its share: a split that does not hold."""
+    by_share: dict[float, list[Seen]] = {}
+    for window, one in seen:
+        by_share.setdefault(window.share, []).append(one)
+    notices = []
+    for share, some in by_share.items():
+        mine = sum(one.challenger for one in some)
+        total = mine + sum(one.champion for one in some)
+        spread = math.sqrt(total * share * (1 - share))
+        if abs(mine - total * share) > max(6 * spread, 0.2 * total * share):
+            text = f"The challenger answered {mine / total:.1%} of the rows; its share was {percent(share)}."
+            notices.append(Notice(text=f"{text} Is the split what `deploy_command` set?", level="warning"))
+    return notices
+
+
+def _labels(seen: Sequence[tuple[Window, Seen]], canary: Canary) -> list[Notice]:
+    """Say where outcomes are known for one version much more often than for the other."""
+    notices = []
+    for name in canary.rule.margins:
+        known = np.asarray([one.known[name] for _, one in seen]).reshape(-1, 2)
+        rows = np.asarray([(one.champion, one.challenger) for _, one in seen]).reshape(-1, 2)
+        if not len(known) or (rows.sum(axis=0) < 30).any():
+            continue
+        shares = (known * rows).sum(axis=0) / rows.sum(axis=0)
+        if not shares.any():
+            notices.append(
+                Notice(text=f"No row has an outcome of {name}: nothing can be proven.", level="warning")
+            )
+        elif abs(shares[0] - shares[1]) > 0.1:
+            text = (
+                f"{name} is known for {shares[0]:.0%} of the champion's rows and {shares[1]:.0%} of the"
+                " challenger's: if that depends on the outcome, the comparison is off."
+            )
+            notices.append(Notice(text=text, level="warning"))
+    return notices
+
+
+def of_rows(rows: Outcomes, canary: Canary, now: float, last: int) -> list[Notice]:
+    """Say which rows came late, or from the future, or before it began."""
+    notices = []
+    late = 0
+    for one in canary.windows[-last:]:
+        low, high = np.searchsorted(rows.time, [seconds(one["start"]), seconds(one["end"])])
+        late += max(int(high - low) - sum(one["rows"]), 0)
+    if late:
+        text = f"{late:,} rows came after their window was read: they do not count (`canary.label_age`)."
+        notices.append(Notice(text=text, level="warning"))
+    future = int((rows.time > now + canary.rule.settle).sum())
+    if future:
+        text = f"{future:,} rows are from the future: a clock is wrong. They count when their window is due."
+        notices.append(Notice(text=text, level="warning"))
+    if canary.looks and now < seconds(canary.looks[-1].time):
+        text = "This machine's clock is behind the last look's: nothing is due before it."
+        notices.append(Notice(text=text, level="warning"))
+    return notices

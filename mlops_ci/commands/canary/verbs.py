@@ -1,0 +1,67 @@
+"""`canary start`, `status` and `stop`."""
+
+from __future__ import annotations
+
+from mlops_ci.commands.canary import acts, saying
+from mlops_ci.commands.canary.look import required
+from mlops_ci.commands.moving import TRIES, mover
+from mlops_ci.commands.promote import promote
+from mlops_ci.commands.promote_report import AS_JUDGED, Word
+from mlops_ci.commands.tools import Tools
+from mlops_ci.core.canary.state import latest
+from mlops_ci.core.report import Report, Source
+from mlops_ci.errors import ConflictError, UsageError
+from mlops_ci.settings import Settings
+
+
+def start(
+    settings: Settings, tools: Tools, source: Source, word: Word = AS_JUDGED, *, dry_run: bool = False
+) -> Report:
+    """Start a canary of the candidate of the merged commit: what `promote` does where `canary` is set.
+
+    Raises
+    ------
+    UsageError
+        If no canary is set up; and what `promote` raises.
+    """
+    required(settings)
+    return promote(settings, tools, source, word, dry_run=dry_run)
+
+
+def status(settings: Settings, tools: Tools, source: Source) -> Report:
+    """Return what the ledger knows of the last canary; nothing is read elsewhere, nothing is changed."""
+    moving = mover(settings, tools)
+    history = moving.read()
+    canary = latest(history, moving.environment)
+    return saying.report(moving, history, canary, source, verb="status")
+
+
+def stop(
+    settings: Settings, tools: Tools, source: Source, *, reason: str = "", dry_run: bool = False
+) -> Report:
+    """End the running canary, with all traffic back on the champion.
+
+    Raises
+    ------
+    UsageError
+        If none is running.
+    """
+    moving = mover(settings, tools)
+    for _ in range(TRIES):
+        history = moving.begun(finish=not dry_run)
+        canary = latest(history, moving.environment)
+        if canary is None or not canary.running:
+            raise UsageError(f"no canary of '{moving.model}' is running")
+        if dry_run:
+            return saying.report(moving, history, canary, source, verb="stop", dry_run=True)
+        try:
+            # One that was decided already is carried out, not overruled.
+            if canary.end is None:
+                history, trouble = acts.end(moving, history, canary, source, acts.STOP, reason=reason)
+            else:
+                history, trouble = acts.finish(moving, history)
+        except ConflictError:
+            continue
+        now = latest(history, moving.environment)
+        return saying.report(moving, history, now, source, verb="stop", trouble=trouble)
+    raise ConflictError("the ledger", f"others keep writing to the history of '{moving.model}'")

@@ -1,0 +1,167 @@
+"""`init`: propose the settings and workflows of a repository, and write what was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlops_ci.adapters.ports.adoption import WorkTree
+from mlops_ci.core.adoption.facts import Facts
+from mlops_ci.core.adoption.found import sentences
+from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, Proposal, propose
+from mlops_ci.core.adoption.settings_text import settings_text
+from mlops_ci.core.adoption.snippets import snippet
+from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include
+from mlops_ci.core.report import Action, Notice, Report
+
+SETTINGS = "mlops-ci.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the user said, beyond what was found.
+
+    Attributes
+    ----------
+    model, tracking_uri
+        Name of the registered model, and MLflow's address; None takes what was found.
+    action
+        ``owner/mlops-ci@ref`` for the workflows; None leaves the placeholder.
+    forge
+        Where the workflows run, if not where the git remote says.
+    one_job
+        The workflow for repositories that trust everyone who opens pull requests.
+    forks
+        The pair of workflows for repositories that take pull requests from forks.
+    promote
+        Whether to propose the workflow that promotes after a merge, too.
+    force
+        Overwrite what is there.
+    """
+
+    model: str | None = None
+    tracking_uri: str | None = None
+    action: str | None = None
+    forge: str | None = None
+    one_job: bool = False
+    forks: bool = False
+    promote: bool = True
+    force: bool = False
+
+
+def init(
+    facts: Facts, choices: Choices, templates: Mapping[str, str], tree: WorkTree, *, write: bool
+) -> Report:
+    """Propose files, and write those that are not there yet.
+
+    Parameters
+    ----------
+    templates
+        Text of our workflows by file name.
+    write
+        False only shows.
+    """
+    proposal = propose(facts, choices.model, choices.tracking_uri)
+    files = {SETTINGS: settings_text(proposal), **_workflows(facts, choices, templates)}
+    actions, shown = [], []
+    for path, text in files.items():
+        before = tree.text(path)
+        kept = before is not None and before != text and not choices.force
+        state = "unchanged" if before == text else "kept" if kept else "new" if before is None else "replaced"
+        writes = state in {"new", "replaced"}
+        if writes and write:
+            tree.write(path, text)
+        if writes:
+            actions.append(Action(kind="write_file", target=path, value=state, applied=write))
+        shown.append({"path": path, "text": text, "state": state})
+    return Report(
+        command="init",
+        model=proposal.models[0].name if len(proposal.models) == 1 else "",
+        headline=_headline(actions, write=write),
+        next_step=_next_step(proposal, write=write),
+        notices=tuple(_notices(facts, choices, proposal, shown)),
+        actions=tuple(actions),
+        details={"found": sentences(facts, proposal), "files": shown, "predictions": _lines(facts, proposal)},
+    )
+
+
+def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that the forge runs, by path."""
+    if (choices.forge or facts.forge) == "gitlab":
+        return {".gitlab-ci.yml": gitlab_include(choices.action or PLACEHOLDER)}
+    schemes = {
+        url.partition("://")[0]
+        for project in facts.projects
+        for url in project.remotes.values()
+        if "://" in url
+    }
+    values = Values(
+        action=choices.action or PLACEHOLDER,
+        branch=facts.branch,
+        install=facts.install,
+        python=facts.python or Values.python,
+        schemes=tuple(sorted(schemes)),
+    )
+    names = {"mlops-ci.yml": "mlops-ci-one-job.yml" if choices.one_job else "mlops-ci.yml"}
+    names |= (
+        {"mlops-ci.yml": "mlops-ci-forks.yml", "mlops-ci-gate.yml": "mlops-ci-gate.yml"}
+        if choices.forks
+        else {}
+    )
+    names |= {"mlops-ci-promote.yml": "promote.yml"} if choices.promote else {}
+    return {f".github/workflows/{name}": filled(templates[source], values) for name, source in names.items()}
+
+
+def _headline(actions: list[Action], *, write: bool) -> str:
+    if not actions:
+        return "nothing to write: all is there already"
+    count = f"{len(actions)} file{'s' if len(actions) != 1 else ''}"
+    return f"wrote {count}" if write else f"{count} would be written"
+
+
+def _next_step(proposal: Proposal, *, write: bool) -> str:
+    if not write:
+        return "Write them with `mlops-ci init --yes`."
+    first = (
+        ""
+        if all(model.ready for model in proposal.models)
+        else "Add the lines above to the evaluation stage, then "
+    )
+    text = (
+        "commit these files to the main branch, take its model in with `mlops-ci adopt --from-pipeline`, "
+        "and see `mlops-ci doctor`."
+    )
+    return first + text if first else text[0].upper() + text[1:]
+
+
+def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dict[str, str]]) -> list[Notice]:
+    kept = [one["path"] for one in shown if one["state"] == "kept"]
+    texts = [f"{path} is there already and was left as it is; --force overwrites it." for path in kept]
+    if choices.action is None and any(PLACEHOLDER in one["text"] for one in shown):
+        texts.append(
+            f"The workflows say {PLACEHOLDER}: this installation does not know the repository it came from. "
+            "Give --action owner/mlops-ci@<commit>, or replace it by hand."
+        )
+    if proposal.tracking_uri.startswith("sqlite") and facts.forge != "gitlab":
+        texts.append(
+            "MLflow is a file on this machine: a runner needs a server, as the variable MLFLOW_TRACKING_URI."
+        )
+    if not facts.install and (choices.forge or facts.forge) != "gitlab":
+        texts.append(
+            "No requirements.txt, lock file or pyproject.toml: add a step to the workflow that installs "
+            "what the stages need."
+        )
+    if any(not model.predictions for model in proposal.models):
+        texts.append(
+            "Without predictions a loss cannot be told from chance: add the lines above to gate properly."
+        )
+    return [Notice(text=text, level="warning") for text in texts]
+
+
+def _lines(facts: Facts, proposal: Proposal) -> dict[str, str] | None:
+    """Return the lines that a repository without predictions is missing."""
+    if all(model.predictions and model.ready for model in proposal.models):
+        return None
+    framework, lines = snippet(facts.frameworks, DEFAULT_PREDICTIONS)
+    where = facts.evaluation_code or "the script of your evaluation stage"
+    return {"framework": framework, "where": where, "lines": lines, "output": DEFAULT_PREDICTIONS}

@@ -1,0 +1,92 @@
+"""Betting on a bounded mean: an e-process that needs no model of the outcomes, only their bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAUTION = 0.75
+"""Largest share of the capital that one bet may cost."""
+
+Array = NDArray[np.float64]
+
+
+def stake(n: Any, squares: Any, *, hoped: float, bound: float) -> Array:
+    """Return the stake for the next window, from the earlier ones alone.
+
+    Parameters
+    ----------
+    n, squares
+        Number and sum of squares of the earlier x; numbers or arrays of one shape.
+    hoped
+        The mean of x that the test should be good at finding.
+    bound
+        x >= -bound.
+
+    Returns
+    -------
+    ndarray
+        lambda in [0, CAUTION / bound].
+
+    Notes
+    -----
+    lambda = mu / E[x^2] maximises the expected growth to second order (aGRAPA). The second moment is
+    learned, mu is not: a learned mean is noisy just when it matters, and cost power at every true
+    difference that was tried (docs/benchmarks/canary.md).
+
+    References
+    ----------
+    Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2023.
+    """
+    n, squares = np.asarray(n, dtype=float), np.asarray(squares, dtype=float)
+    second = (squares + 0.25) / (n + 1)
+    return np.asarray(np.clip(hoped / np.maximum(second, hoped**2), 0.0, CAUTION / bound))
+
+
+def log_e_of_block(x: Array, lambda_: Any) -> Array:
+    """Return the log of what one window multiplies the evidence against "E x <= 0" by.
+
+    Parameters
+    ----------
+    x
+        Shape (..., blocks): independent given the past, each at least ``-bound``.
+    lambda_
+        Shape (...): the stake, which must not depend on this window.
+    """
+    return np.asarray(np.log1p(np.asarray(lambda_)[..., None] * x).sum(axis=-1))
+
+
+def differences(champion: Array, challenger: Array, rng: np.random.Generator) -> Array:
+    """Deal a window's units into small blocks that hold both arms; return each block's difference.
+
+    Parameters
+    ----------
+    champion, challenger
+        Outcomes of the window's units, each between 0 and 1.
+    rng
+        Deals; it must not know the outcomes. Seeded by the window's name, it deals the same again.
+
+    Returns
+    -------
+    ndarray
+        Shape (min of both counts,): mean of the challenger's outcomes in the block less the champion's.
+
+    Notes
+    -----
+    Blocks share no unit, so their differences are independent given the past, each with mean
+    theta1 - theta0. Subtracting one mean of the whole window's champion from every challenger unit
+    would not do: the terms then share that mean's error, and at a share of 50% the product is no
+    e-process any more.
+    """
+    blocks = min(len(champion), len(challenger))
+    if blocks == 0:
+        return np.empty(0)
+    return _means(challenger, blocks, rng) - _means(champion, blocks, rng)
+
+
+def _means(values: Array, blocks: int, rng: np.random.Generator) -> Array:
+    place = np.arange(len(values)) % blocks
+    sums = np.bincount(place, weights=rng.permutation(values), minlength=blocks)
+    return np.asarray(sums / np.bincount(place, minlength=blocks))

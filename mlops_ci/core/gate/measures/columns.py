@@ -1,0 +1,109 @@
+"""A per-row (or per-group) column and how it is summed up: its mean or one of its quantiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mlops_ci.core.evidence import Array
+from mlops_ci.core.gate import bootstrap, influence
+from mlops_ci.core.gate.design import Design
+from mlops_ci.core.gate.estimate import Estimate, Level, Measure, Rules
+from mlops_ci.core.gate.linear import Linear, linear_estimate
+from mlops_ci.core.gate.measures.base import Floats, level_of_linear, linear_of, method_name, need
+from mlops_ci.core.gate.measures.loss import Loss
+from mlops_ci.core.gate.measures.share import Share
+from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.gate.pair import Pair
+from mlops_ci.core.policy import MetricPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantile:
+    """A quantile of a per-row value (95th percentile of latency): linearised t and bootstrap."""
+
+    champion: Floats
+    candidate: Floats
+    share: float
+    design: Design
+
+    def estimate(self, rows: Array, rules: Rules) -> Estimate:
+        """Return the wider of the two intervals; see `Measure.estimate`."""
+        rows = self.design.live(rows)
+        linear = self._linear(rows)
+        sides = [side[rows] for side in (self.champion, self.candidate)]
+        resampled = None
+        if self.design.simple:
+            every = np.zeros(len(rows), dtype=bool)
+            resampled = np.concatenate(
+                [
+                    bootstrap.resample_ranked(
+                        (bootstrap.Ranked(side, every, exact=True),),
+                        partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.share),
+                        len(rows),
+                        rules.seed,
+                    )
+                    for side in sides
+                ],
+                axis=1,
+            )
+        return linear_estimate(
+            linear,
+            rules,
+            method=method_name("linearised quantile t and bootstrap", self.design),
+            groups=self.design.groups(rows),
+            resampled=resampled,
+        )
+
+    def level(self, rows: Array, rules: Rules) -> Level:
+        """Return the candidate's quantile; see `Measure.level`."""
+        rows = self.design.live(rows)
+        return level_of_linear(self._linear(rows), rows, self.design)
+
+    def _linear(self, rows: Array) -> Linear:
+        need(rows, 2)
+        weight = self.design.weights(rows)
+        first, second = (
+            influence.quantile(side[rows], weight, self.share) for side in (self.champion, self.candidate)
+        )
+        return linear_of(first, second, weight)
+
+
+def column_measure(rule: MetricPolicy, pair: Pair) -> Measure:
+    """Build a metric of a per-row column: its mean, or one of its quantiles."""
+    first, second = _columns(rule.column or "", pair)
+    if rule.aggregate == "mean":
+        if set(np.unique(first)) | set(np.unique(second)) <= {0.0, 1.0}:
+            return Share(
+                counts=np.ones(len(first), dtype=bool),
+                champion=first == 1,
+                candidate=second == 1,
+                design=pair.design,
+            )
+        clip = np.inf if rule.clip is None else rule.clip
+        return Loss(
+            champion=np.clip(first, -clip, clip), candidate=np.clip(second, -clip, clip), design=pair.design
+        )
+    kind, _, level = rule.aggregate.partition(":")
+    if kind != "quantile" or not 0 < float(level or 0) < 1:
+        raise UnknownMetricError(f"aggregate '{rule.aggregate}' is neither `mean` nor `quantile:0.95`")
+    return Quantile(champion=first, candidate=second, share=float(level), design=pair.design)
+
+
+def _columns(column: str, pair: Pair) -> list[Floats]:
+    """Return the column of both evaluations as numbers."""
+    sides: list[Floats] = []
+    for side, evaluation in (("champion", pair.champion), ("candidate", pair.candidate)):
+        if column not in evaluation.columns:
+            raise UnknownMetricError(f"the {side}'s evaluation has no column '{column}'")
+        try:
+            values = np.asarray(evaluation.columns[column], dtype=np.float64)
+        except (ValueError, TypeError):
+            raise UnknownMetricError(f"the column '{column}' holds text, not numbers") from None
+        if not np.isfinite(values).all():
+            row = evaluation.id[int(np.argmax(~np.isfinite(values)))]
+            raise UnknownMetricError(f"the {side}'s column '{column}' is missing in row '{row}'")
+        sides.append(values)
+    return sides

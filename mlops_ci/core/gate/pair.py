@@ -1,0 +1,126 @@
+"""Two evaluations of the same rows, and what metrics read from both: labels, numbers, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_ci.core.evidence import Array, Evaluation, canonical
+from mlops_ci.core.gate.design import Design, design_of
+from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.policy import MetricPolicy
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two evaluations of the same rows, and what is worked out from them once for all metrics."""
+
+    champion: Evaluation
+    candidate: Evaluation
+    design: Design = field(default_factory=Design)
+    custom: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Array:
+        """True labels or values; the candidate's where both have them (they are equal)."""
+        target = self.candidate.target if self.candidate.target is not None else self.champion.target
+        if target is None:
+            raise UnknownMetricError("there are no true labels (evaluation.target)")
+        return target
+
+    def both(self, part: str, key: str) -> tuple[Array, Array]:
+        """Return a part of both evaluations, or say which settings key would give it."""
+        sides = getattr(self.champion, part), getattr(self.candidate, part)
+        for name, side in zip(("champion", "candidate"), sides, strict=True):
+            if side is None:
+                raise UnknownMetricError(f"the {name}'s evaluation has no {part} ({key})")
+        return sides
+
+
+def pair_of(
+    champion: Evaluation, candidate: Evaluation, custom: Mapping[str, Callable[..., Any]] | None = None
+) -> Pair:
+    """Return the pair of two evaluations that are known to match."""
+    return Pair(
+        champion=champion,
+        candidate=candidate,
+        design=design_of(champion, candidate),
+        custom=custom or {},
+    )
+
+
+def labels_of(values: Array) -> Array:
+    """Return labels as text, each distinct value converted once."""
+    if values.dtype.kind in "biu":
+        distinct, places = np.unique(values, return_inverse=True)
+        return np.asarray(canonical(distinct)[places])
+    return canonical(values)
+
+
+def positive_label(rule: MetricPolicy, target: Array) -> str:
+    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1)."""
+    if rule.positive is not None:
+        return str(canonical(np.asarray([rule.positive]))[0])
+    labels = np.unique(target)
+    if set(labels.tolist()) <= {"0", "1"}:
+        return "1"
+    if len(labels) != 2:
+        shown = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
+        raise UnknownMetricError(
+            f"its labels are {shown}: say which one is `positive`, or how classes are averaged "
+            "(`average: macro`, `micro` or `weighted`)"
+        )
+    return str(labels[1])
+
+
+def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats]:
+    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes."""
+    target = labels_of(pair.target)
+    sides = []
+    truth: Bools | None = None
+    for evaluation, score in zip(
+        (pair.champion, pair.candidate), pair.both("score", "evaluation.score"), strict=True
+    ):
+        values: Floats = np.asarray(score, dtype=np.float64)
+        if values.ndim == 2 and values.shape[1] > 2:
+            names = canonical(np.asarray(evaluation.score_labels))
+            unknown = np.setdiff1d(target, names)
+            if len(unknown):
+                raise UnknownMetricError(f"there is no score column of the class '{unknown[0]}'")
+            order = np.argsort(names)
+            values, hot = values[:, order], target[:, None] == names[order][None, :]
+        else:
+            label = positive_label(rule, target)
+            hot, values = (target == label)[:, None], _positive_column(label, evaluation, values)[:, None]
+        if truth is not None and truth.shape != hot.shape:
+            raise UnknownMetricError("champion and candidate score different classes")
+        truth = hot
+        sides.append(values)
+    if truth is None:
+        raise UnknownMetricError("there is no score")
+    return truth, sides[0], sides[1]
+
+
+def _positive_column(label: str, evaluation: Evaluation, values: Floats) -> Floats:
+    """Return the score of the positive class from one column, or from the one of two that is named so."""
+    if values.ndim == 1:
+        return values
+    names = canonical(np.asarray(evaluation.score_labels)).tolist() if evaluation.score_labels else []
+    return np.asarray(values[:, names.index(label) if label in names else values.shape[1] - 1])
+
+
+def numbers(pair: Pair) -> tuple[Floats, Floats, Floats]:
+    """Return true and predicted values as numbers."""
+    parts = (pair.target, *pair.both("prediction", "evaluation.prediction"))
+    try:
+        target, first, second = (np.asarray(part, dtype=np.float64) for part in parts)
+    except (ValueError, TypeError):
+        raise UnknownMetricError("it needs numbers, and the labels or predictions are text") from None
+    return target, first, second

@@ -1,0 +1,174 @@
+"""`init` and `doctor` on five repositories of different shape: the gate works on each after few edits, or none."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc_repo import DvcRepo
+from five_repos import SHAPES, TEXT, make, settle
+from guarded_repo import GuardedRepo
+
+from mlops_ci.settings import read_settings
+
+ACTION = "acme/mlops-ci@" + "a" * 40
+INIT = ["init", "--yes", "--action", ACTION]
+
+
+def guarded(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> GuardedRepo:
+    return GuardedRepo(make(SHAPES[name], folder), monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_init_before_the_pipeline_ever_ran(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, name, monkeypatch, capsys)
+    shown = one.call("init", "--action", ACTION)
+    assert not (one.repo.root / "mlops-ci.yaml").exists()
+    assert one.call(*INIT).code == 0
+    text = (one.repo.root / "mlops-ci.yaml").read_text()
+    read_settings(text.encode(), "mlops-ci.yaml")
+    assert all(line in shown.out for line in text.splitlines())
+    workflow = (one.repo.root / ".github/workflows/mlops-ci.yml").read_text()
+    assert set(yaml.safe_load(workflow)["jobs"]) == {"reproduce", "gate"}
+    assert "OWNER" not in workflow
+    assert workflow.count(f"uses: {ACTION}") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_gate_works_on_each(
+    name: str,
+    tmp_path: Path,
+    empty_mlflow_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shape = SHAPES[name]
+    one = guarded(tmp_path, name, monkeypatch, capsys)
+    repo = one.repo
+    shutil.copy(empty_mlflow_database, repo.root.parent / "mlflow.db")
+    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{repo.root.parent / 'mlflow.db'}"}
+    by_hand = 0
+    for path, (old, new) in shape.edits.items():
+        by_hand += edited(repo, path, old, new)
+    where = repo.root / ("models/churn" if name == "monorepo" else ".")
+    DvcRepo(where).run("dvc", "repro", "-q", environment=uri)
+    DvcRepo(where).run("dvc", "push", "-q")
+    assert one.call(*INIT).code == 0
+    settle(repo, "Guard it")
+    assert by_hand <= 10
+
+    settings = read_settings((repo.root / "mlops-ci.yaml").read_bytes(), "mlops-ci.yaml")
+    for model in settings:
+        adopted = one.call("adopt", "--from-pipeline", "--model", model.registry.model)
+        assert adopted.code == 0, adopted.err
+    settle(repo, "as it was adopted") if repo.git("status", "--porcelain") else None
+
+    found = one.call("doctor", "--format", "json")
+    states = {check["subject"]: check["state"] for check in found.json["details"]["checks"]}
+    assert found.code == 0, [check for check in found.json["details"]["checks"] if check["state"] == "failed"]
+    assert "failed" not in states.values()
+
+    for branch, (path, old, new), code in (("equal", shape.equal, 0), ("worse", shape.worse, 1)):
+        repo.git("switch", "-qfc", branch, "main")
+        edited(repo, path, old, new)
+        repo.commit(branch)
+        checked = one.check()
+        assert checked.code == code, checked.out + checked.err
+
+
+def edited(repo: DvcRepo, path: str, old: str, new: str) -> int:
+    """Edit a file; return how many lines that changes."""
+    before = (repo.root / path).read_text()
+    repo.edit(path, old, new)
+    after = (repo.root / path).read_text()
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return sum(line.startswith("+") and not line.startswith("+++") for line in lines)
+
+
+def test_the_lines_that_are_missing_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "text", monkeypatch, capsys)
+    shown = one.call("init").out
+    assert "Add to src/evaluate.py (scikit-learn)" in shown
+    assert '"y_pred": model.predict(X_test)' in shown
+    assert (
+        guarded(tmp_path / "torch", "torch", monkeypatch, capsys).call("init").out.count("argmax") == 0
+    )  # it has some
+    assert TEXT.files["src/evaluate.py"].count("to_csv") == 0
+
+
+def test_what_is_there_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.write("mlops-ci.yaml", "# mine\n")
+    said = one.call(*INIT).out
+    assert (one.repo.root / "mlops-ci.yaml").read_text() == "# mine\n"
+    assert "mlops-ci.yaml is there already" in said
+    assert (one.repo.root / ".github/workflows/mlops-ci.yml").exists()
+    one.call(*INIT, "--force", "--dry-run")
+    assert (one.repo.root / "mlops-ci.yaml").read_text() == "# mine\n"
+    one.call(*INIT, "--force")
+    assert "registry:" in (one.repo.root / "mlops-ci.yaml").read_text()
+    assert "nothing to write" in one.call(*INIT).out
+
+
+def test_gitlab_gets_the_component(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.git("remote", "set-url", "origin", "https://gitlab.example.org/acme/models.git")
+    one.call("init", "--yes", "--action", "acme/mlops-ci@1.2.0")
+    assert (
+        "component: $CI_SERVER_FQDN/acme/mlops-ci/gitlab@1.2.0"
+        in (one.repo.root / ".gitlab-ci.yml").read_text()
+    )
+    assert not (one.repo.root / ".github").exists()
+
+
+def test_a_remote_on_s3_brings_its_plugin_and_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.write(".dvc/config", "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/store\n")
+    one.call(*INIT)
+    jobs = yaml.safe_load((one.repo.root / ".github/workflows/mlops-ci.yml").read_text())["jobs"]
+    (step,) = [
+        step for step in jobs["reproduce"]["steps"] if step["uses" if "uses" in step else "run"] == ACTION
+    ]
+    assert step["with"]["extra-packages"] == "dvc-s3"
+    assert step["env"]["AWS_ACCESS_KEY_ID"] == "${{ secrets.DVC_AWS_ACCESS_KEY_ID }}"
+    assert "AWS" not in str(jobs["gate"])
+
+
+def test_doctor_offline_says_what_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    found = one.call("doctor", "--offline")
+    assert found.code == 2
+    assert "Write one with `mlops-ci init`" in found.out
+    one.call(*INIT)
+    text = (one.repo.root / "mlops-ci.yaml").read_text()
+    one.repo.write("mlops-ci.yaml", text.replace("model.json", "other.json"))
+    one.repo.edit(".github/workflows/mlops-ci.yml", "    if: always()\n    runs-on", "    runs-on")
+    one.repo.edit(
+        ".github/workflows/mlops-ci.yml", "  pull_request:\n", "  pull_request:\n    paths: [src/**]\n"
+    )
+    found = one.call("doctor", "--offline", "--format", "json")
+    said = [check["message"] for check in found.json["details"]["checks"] if check["state"] == "failed"]
+    assert found.code == 2
+    assert any("no stage writes other.json (candidate.model)" in line for line in said)
+    assert any("skipped check counts as passed" in line for line in said)
+    assert any("stays pending for ever" in line for line in said)
+    assert any("no stage writes reports/predictions.csv" in line for line in said)
+    assert len(said) == 4
