@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import Entry, History, project
+from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Action, Report, Source
 from mlops_ci.core.retrain import EVENT, Decision, Situation, decide
@@ -89,7 +89,7 @@ def _decided(
     settings = moving.settings
     for _ in range(TRIES):
         history = moving.read()
-        made = project(history).decision
+        made = moving.state(history).decision
         situation = Situation(
             model=moving.model,
             champion=champion,
