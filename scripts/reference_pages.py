@@ -33,7 +33,7 @@ def cli_page() -> str:
         '```sh\neval "$(_MLOPS_CI_COMPLETE=bash_source mlops-ci)"\n```\n\n'
         "zsh: `zsh_source`; fish: `_MLOPS_CI_COMPLETE=fish_source mlops-ci | source`.\n",
     ]
-    parts += [f"## {verb}\n\n{_help(verb)}\n{_environment(verb)}" for verb in VERBS]
+    parts += [_verb(verb, _command(verb)) for verb in VERBS]
     return "\n".join(parts)
 
 
@@ -43,17 +43,21 @@ def _command(verb: str) -> click.Command:
     return command
 
 
-def _help(verb: str) -> str:
-    command = _command(verb)
+def _verb(name: str, command: click.Command, level: int = 2) -> str:
+    inner = [_verb(f"{name} {sub}", one, level + 1) for sub, one in getattr(command, "commands", {}).items()]
+    return "\n".join([f"{'#' * level} {name}\n\n{_help(name, command)}\n{_environment(command)}", *inner])
+
+
+def _help(verb: str, command: click.Command) -> str:
     context = click.Context(command, info_name=f"mlops-ci {verb}", terminal_width=100, max_content_width=100)
     return f"```text\n{command.get_help(context)}\n```\n"
 
 
-def _environment(verb: str) -> str:
+def _environment(command: click.Command) -> str:
     rows = [
         f"`{one.opts[0]}`: "
         + ", ".join(f"`{n}`" for n in ([one.envvar] if isinstance(one.envvar, str) else one.envvar))
-        for one in _command(verb).params
+        for one in command.params
         if one.envvar
     ]
     return f"Variables: {'; '.join(rows)}.\n" if rows else ""

@@ -209,13 +209,14 @@ def _branches(session: Session) -> Any:
     root = session.repository.root
     if not session.on_forge:
         return GitBranches(root)
-    if os.environ.get("GITHUB_REPOSITORY"):
-        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-        url = session.options.get("ledger") or f"{server}/{os.environ['GITHUB_REPOSITORY']}"
-        token = session.options.get("github_token") if url.startswith(f"{server}/") else None
-        return GitBranches(root, url=url, token=token)
-    token = os.environ.get("MLOPS_CI_GITLAB_TOKEN")
-    return GitBranches(root, url=session.repository.remote_url(), token=token)
+    url = session.repository.remote_url()
+    if not os.environ.get("GITHUB_REPOSITORY"):
+        return GitBranches(root, url=url, token=os.environ.get("MLOPS_CI_GITLAB_TOKEN"))
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    url = url or f"{server}/{os.environ['GITHUB_REPOSITORY']}"
+    # The forge's token is for the forge alone.
+    token = session.options.get("github_token") if url.startswith(f"{server}/") else None
+    return GitBranches(root, url=url, token=token)
 
 
 def _each(

@@ -194,7 +194,8 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             )
             notices.append(Notice(text=text, level="warning"))
         return [
-            Unit(settings=one, root=place.parent, config=name, notices=tuple(notices)) for one in in_force
+            Unit(settings=one, root=place.parent, config=name, notices=(*notices, *_deprecated(one)))
+            for one in in_force
         ]
     in_force = read_settings(at_target, f"{name} on {source.target}")
     proposed: dict[str, Settings] = {}
@@ -213,10 +214,14 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             settings=trusted(one, proposed.get(one.registry.model)),
             root=place.parent,
             config=name,
-            notices=tuple(notices),
+            notices=(*notices, *_deprecated(one)),
         )
         for one in in_force
     ]
+
+
+def _deprecated(settings: Settings) -> list[Notice]:
+    return [Notice(text=text, level="warning") for text in settings.deprecated]
 
 
 def templates_of(session: Session) -> dict[str, str]:

@@ -118,13 +118,15 @@ def _compared(
     settings: Settings, tools: Tools, data: str, update: Update
 ) -> tuple[DriftReport | None, list[Notice]]:
     """Hold the new data against the version before; refuse what is broken and not just different."""
-    options = _options(settings)
     place = tools.repository.root / data
     if place.is_dir():
         text = f"`{data}` is a folder of files that are not compared; only that they are stored is proven."
         return None, [Notice(text=text)]
     try:
-        found = tools.drift(f"{data}@{update.base}", str(place), **options)
+        key = settings.evaluation.id
+        # Rows that are new have ids that are new: that is no drift.
+        ignored = {key: {"ignore": True}} if key in tools.frames.names(place) else {}
+        found = tools.drift(f"{data}@{update.base}", str(place), columns=ignored, **_options(settings))
     except UsageError:
         raise
     except EvidenceError as problem:

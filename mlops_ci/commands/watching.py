@@ -17,7 +17,8 @@ from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Array, Evaluation, InvalidEvaluationError, canonical, evaluation
-from mlops_ci.core.monitor.estimate import METRICS, Basis, Estimated, basis_of, estimated, learned
+from mlops_ci.core.monitor.estimate import METRICS, Basis, Estimated, basis_of, estimated
+from mlops_ci.core.monitor.learn import learned
 from mlops_ci.core.monitor.perform import performance
 from mlops_ci.core.monitor.record import Watched, misses
 from mlops_ci.core.monitor.windows import written

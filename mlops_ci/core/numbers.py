@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlops_ci.core.drift import show
+from mlops_ci.core.verdict import Finding
 
 ICONS = {
     "better": "✅",
@@ -33,14 +34,18 @@ OUTCOME_WORDS = {
 MINUS = "−"
 
 
-def decimals(finding: Mapping[str, Any]) -> int:
-    """Return how many decimals a finding deserves: two significant digits of its interval's width."""
-    interval, margin = finding.get("interval"), finding.get("margin")
+def decimals(finding: Finding | Mapping[str, Any]) -> int:
+    """Return how many decimals a finding deserves: two significant digits of its interval's width.
+
+    It is the one rule for every figure of a finding, in sentences, headlines and tables.
+    """
+    part: Callable[[str], Any] = finding.get if isinstance(finding, Mapping) else finding.__getattribute__
+    interval, margin = part("interval"), part("margin")
     size = abs(interval[1] - interval[0]) if interval else 0.0
     if not size or not math.isfinite(size):
         size = margin or 0.0
     if not size:
-        value = finding.get("candidate") or finding.get("champion") or 0.0
+        value = part("candidate") or part("champion") or 0.0
         size = abs(value) / 1000
     return 3 if size <= 0 else min(9, max(0, 1 - math.floor(math.log10(size))))
 
@@ -51,6 +56,13 @@ def fixed(value: float | None, places: int) -> str:
         return "–"
     text = f"{value:,.{places}f}"
     return text.replace("-", MINUS) if float(text.replace(",", "")) else text.removeprefix("-")
+
+
+def stated(value: float | None, places: int) -> str:
+    """Write a number that somebody set: never rounded by more than a hundredth of itself."""
+    while value and places < 9 and abs(round(value, places) - value) > abs(value) / 100:
+        places += 1
+    return fixed(value, places)
 
 
 def signed(value: float | None, places: int) -> str:
@@ -82,8 +94,8 @@ def limit(finding: Mapping[str, Any], places: int | None = None) -> str:
     places = decimals(finding) if places is None else places
     if finding.get("limit") is not None:
         sign = "≥" if finding["greater_is_better"] else "≤"
-        return f"{sign} {fixed(finding['limit'], places)}"
-    return fixed(finding["margin"], places)
+        return f"{sign} {stated(finding['limit'], places)}"
+    return stated(finding["margin"], places)
 
 
 def pvalue(value: float | None) -> str:
@@ -203,6 +215,7 @@ def seconds(value: float | None) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "decimals": decimals,
     "fixed": fixed,
+    "stated": stated,
     "change": change,
     "span": span,
     "limit": limit,

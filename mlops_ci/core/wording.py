@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mlops_ci.core.gate.messages import number, place
+from mlops_ci.core.gate.messages import place
+from mlops_ci.core.numbers import decimals, fixed, stated
 from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
@@ -77,11 +78,13 @@ def _moves(findings: Sequence[Finding]) -> str:
     also = f", and {more} more" if more else ""
     if one.champion is None or one.candidate is None or one.difference is None:
         return f"{place(one)}{also}"
-    margin = one.tolerance
-    before, after = number(one.champion, margin), number(one.candidate, margin)
+    places = decimals(one)
+    before, after = fixed(one.champion, places), fixed(one.candidate, places)
     word = "gain" if one.difference > 0 else "loss"
-    size = number(abs(one.difference), margin)
-    accepted = "" if one.outcome is Outcome.BETTER else f", more than the margin {number(margin, margin)}"
+    size = fixed(abs(one.difference), places)
+    accepted = (
+        "" if one.outcome is Outcome.BETTER else f", more than the margin {stated(one.tolerance, places)}"
+    )
     return f"{place(one)} {before} → {after}, a {word} of {size}{accepted}{also}"
 
 
@@ -94,12 +97,12 @@ def _open(gated: Sequence[Finding]) -> str:
         return ""
     if one.difference is None:
         return f"{place(one)} is not settled"
-    margin, size = one.tolerance, number(abs(one.difference), one.tolerance)
+    margin, size = stated(one.tolerance, decimals(one)), fixed(abs(one.difference), decimals(one))
     if one.difference >= 0:
         return f"{place(one)} looks no worse, but {one.n:,} rows cannot prove it"
     side = "outside" if outside else "inside"
     rows = f", and {one.n:,} rows cannot tell" if one.interval is not None else ""
-    return f"{place(one)} looks {size} worse, {side} the margin {number(margin, margin)}{rows}"
+    return f"{place(one)} looks {size} worse, {side} the margin {margin}{rows}"
 
 
 def inside(finding: Finding) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
@@ -311,6 +312,18 @@ class Settings(Block):
     monitor: MonitorSettings = MonitorSettings()
     retrain: RetrainSettings = RetrainSettings()
     report: ReportSettings = ReportSettings()
+    _deprecated: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def deprecated(self) -> tuple[str, ...]:
+        """What is written under names that have moved, a sentence each."""
+        return self._deprecated
+
+    def saying(self, deprecated: Sequence[str]) -> Settings:
+        """Return the same settings, with what has to be said of their names."""
+        made = self.model_copy()
+        made._deprecated = tuple(deprecated)
+        return made
 
     @model_validator(mode="after")
     def _champions_differ(self) -> Settings:

@@ -1,10 +1,14 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from mlops_ci.core.evidence import evaluation
 from mlops_ci.core.gate.compare import compare, compare_scalars
+from mlops_ci.core.gate.messages import sentence
+from mlops_ci.core.numbers import decimals, limit
 from mlops_ci.core.policy import MetricPolicy, Policy
-from mlops_ci.core.verdict import Outcome, Result
+from mlops_ci.core.verdict import Finding, Outcome, Result
 
 
 def pair(n, gained, lost):
@@ -115,3 +119,20 @@ def test_bare_numbers_fail_where_the_policy_says_so():
 def test_a_missing_value_never_passes(value):
     candidate = {} if value is None else {"accuracy": value}
     assert compare_scalars({"accuracy": 0.9}, candidate, rule()).verdict is Result.ERROR
+
+
+def test_a_sentence_rounds_as_the_table_does_and_never_the_margin():
+    """By the width of the interval; what the team set is shown as it was set."""
+    wide = Finding(
+        metric="recall",
+        outcome=Outcome.INCONCLUSIVE,
+        champion=0.91234,
+        candidate=0.90012,
+        difference=-0.01222,
+        interval=(-0.13, 0.1),
+        margin=0.005,
+        n=400,
+    )
+    text = sentence(wide)
+    assert "looks 0.01 worse (90% interval −0.13 to +0.10), outside the 0.005 this team accepts" in text
+    assert (decimals(wide), decimals(asdict(wide)), limit(asdict(wide))) == (2, 2, "0.005")

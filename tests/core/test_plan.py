@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from scipy.stats import binom
 
@@ -66,6 +67,33 @@ def test_the_labels_are_enough_and_one_less_is_not():
         for m in (n - 1, n)
     ]
     assert math.exp(worst[0]) > 0.01 >= math.exp(worst[1])
+
+
+def summed(n, gained, lost, least):
+    """log P(G - L >= least) by adding up over the number of rows that differ; no transform, no tilt."""
+    differ = np.arange(n + 1)
+    terms = binom.logpmf(differ, n, gained + lost) + binom.logsf(
+        np.ceil((least + differ) / 2) - 1, differ, gained / (gained + lost)
+    )
+    top = terms[np.isfinite(terms)].max()
+    return top + math.log(np.exp(terms[np.isfinite(terms)] - top).sum())
+
+
+@pytest.mark.parametrize(("delta", "rows"), [(1e-4, 23_209), (1e-5, 27_659)])
+def test_no_fewer_labels_would_do_at_a_point_of_tolerance(delta, rows):
+    """p = 0.1, eps = 0.01, H = 32: with one label fewer there is a truth at which the promise breaks."""
+    chances = difference_chances(0.1)
+    target = math.log(delta / 4) - log_uses(USES, "none")
+    assert labels_needed(0.01, target, chances) == rows
+
+    # The worst truth lies a little above 0; the sum falls to both sides of it.
+    ranges = {n: range(-2000, 2700, 7) for n in (rows - 1, rows)}
+    tails = {n: {k: log_tail(n, *chances(k / n - 0.01), k) for k in least} for n, least in ranges.items()}
+    worst = {n: max(found, key=found.get) for n, found in tails.items()}
+    added = {n: summed(n, *chances(k / n - 0.01), k) for n, k in worst.items()}
+    assert added[rows - 1] > target >= added[rows]
+    assert added == pytest.approx({n: tails[n][k] for n, k in worst.items()}, abs=1e-8)
+    assert max(tails[rows].values()) <= target
 
 
 def test_uses_cost_rows():

@@ -12,13 +12,13 @@ from mlops_ci.render import render
 
 FIRST = {
     "pass": "### ✅ malware-detector: no worse than champion v12",
-    "better": "### ✅ malware-detector: better than champion v12: recall 0.9120 → 0.9340, a gain of 0.0220",
-    "fail": "### ❌ malware-detector: merging this makes the model worse: recall 0.9120 → 0.8970, a loss of 0.0150, more than the margin 0.0050, and 1 more",
-    "held": "### ✋ malware-detector: waiting for approval: recall looks 0.0080 worse, outside the margin 0.0050, and 4,812 rows cannot tell",
-    "approved": "### ✅ malware-detector: approved by alice: recall looks 0.0080 worse, outside the margin 0.0050, and 4,812 rows cannot tell",
+    "better": "### ✅ malware-detector: better than champion v12: recall 0.912 → 0.934, a gain of 0.022",
+    "fail": "### ❌ malware-detector: merging this makes the model worse: recall 0.912 → 0.897, a loss of 0.015, more than the margin 0.005, and 1 more",
+    "held": "### ✋ malware-detector: waiting for approval: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
+    "approved": "### ✅ malware-detector: approved by alice: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
     "needs-approval": "### ✋ malware-detector: waiting for approval: this change edits <code>mlops-ci.yaml</code>",
     "notice": "### ✅ malware-detector: not settled, but merging is allowed: every estimate is inside its margin",
-    "blocked": "### ⛔ malware-detector: blocked, not proven to be safe: recall looks 0.0080 worse, outside the margin 0.0050, and 4,812 rows cannot tell",
+    "blocked": "### ⛔ malware-detector: blocked, not proven to be safe: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
     "error": "### 🚫 malware-detector: could not tell whether merging is safe: the holdout changed: 120 rows are new, 4,700 are gone, 0 have another label; 112 rows in common are too few to compare on",
     "unchanged": "### ✅ malware-detector: unchanged, it answers as champion v12 does",
     "no-champion": "### ✅ malware-detector: nothing is in production yet, so there is nothing to make worse",
@@ -102,7 +102,7 @@ def test_numbers_are_rounded_by_the_width_of_their_interval() -> None:
         "comment",
     )
     assert "| ✅ | accuracy ↑ | 0.9605 | 0.9611 | +0.0006 | −0.0001 to +0.0013 | 0.0100 |" in text
-    assert "| ❔ | recall ↑ | 0.91 | 0.90 | −0.01 | −0.13 to +0.10 | 0.01 |" in text
+    assert "| ❔ | recall ↑ | 0.91 | 0.90 | −0.01 | −0.13 to +0.10 | 0.005 |" in text
 
 
 def test_the_trend_is_one_small_mermaid_chart_without_a_theme() -> None:

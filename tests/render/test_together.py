@@ -14,7 +14,7 @@ GRAVE = [named("fail", "malware"), named("held", "spam"), named("pass", "phishin
 
 def test_the_first_line_is_the_gravest_verdict_and_how_many_stop_the_merge() -> None:
     first = render_together(GRAVE).split("\n")[0]
-    assert first.startswith("### ❌ malware: merging this makes the model worse: recall 0.9120 → 0.8970")
+    assert first.startswith("### ❌ malware: merging this makes the model worse: recall 0.912 → 0.897")
     assert first.endswith("(2 of 3 models stop the merge)")
     fine = render_together([named("notice", "a"), named("pass", "b")])
     assert fine.startswith("### ✅ 2 models, and none stops the merge\n")

@@ -21,8 +21,11 @@ BLOCKS = {block for block, definition in SCHEMA["$defs"].items() if definition.g
 
 
 def speaks_for_itself(item: dict[str, Any]) -> bool:
-    """A choice, a block of keys, a truth value, or a default that shows what to write."""
+    """A choice, a block of keys, a truth value, a number, or a default that shows what to write."""
     text = str(item)
+    kinds = {one.get("type") for one in item.get("anyOf", [item])} - {"null"}
+    if kinds <= {"number", "integer"}:
+        return True
     chosen = "enum" in text or item.get("type") == "boolean" or "Settings'" in text
     return chosen or item.get("default") not in (None, [], {}, "", ".")
 

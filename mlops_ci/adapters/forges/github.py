@@ -167,7 +167,7 @@ class GitHubForge:
         return self._deliver_comment(stamp, compose)
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the job summary, the comment, annotations, and the commit status.
+        """Deliver a report to the comment, annotations and the job summary.
 
         Nothing here raises: what cannot be delivered one way is in the others, and said.
         """
@@ -176,7 +176,7 @@ class GitHubForge:
     def publish_together(
         self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
     ) -> str | None:
-        """Deliver several reports, the gravest first, with one comment; the status is the gravest's."""
+        """Deliver several reports, the gravest first, with one comment."""
         return self._publish(reports, rendered, {"comment": comment}, key)
 
     def _publish(

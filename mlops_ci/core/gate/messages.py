@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
+from mlops_ci.core.numbers import decimals, fixed, signed, stated
 from mlops_ci.core.verdict import Finding, Outcome
-
-
-def number(value: float, margin: float | None = None) -> str:
-    """Write a value with as many decimals as its margin deserves, and at least three for shares."""
-    size = abs(margin) if margin else abs(value)
-    if not math.isfinite(value):
-        return str(value)
-    decimals = 3 if size == 0 else max(0, min(8, 1 - math.floor(math.log10(size))))
-    if abs(value) < 10:
-        decimals = max(decimals, 3)
-    return f"{value:.{decimals}f}"
 
 
 def place(finding: Finding) -> str:
@@ -44,9 +32,9 @@ def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "") -> s
 
 
 def _body(finding: Finding, confidence: float, doubt: str) -> str:
-    name, margin = place(finding), finding.tolerance
-    size = number(abs(finding.difference or 0.0), margin)
-    accepted = f"the {number(margin, margin)} this team accepts"
+    name, places = place(finding), decimals(finding)
+    size = fixed(abs(finding.difference or 0.0), places)
+    accepted = f"the {stated(finding.tolerance, places)} this team accepts"
     span = _span(finding, confidence)
     move = _move(finding)
     if finding.outcome is Outcome.BETTER:
@@ -58,7 +46,7 @@ def _body(finding: Finding, confidence: float, doubt: str) -> str:
     if finding.outcome is Outcome.WORSE:
         return f"{name} {move}: a loss of {size}{span}, more than {accepted}."
     if finding.outcome is Outcome.UNCHANGED:
-        return f"{name} is {number(finding.candidate or 0.0, margin)} for both: the same model answers."
+        return f"{name} is {fixed(finding.candidate or 0.0, places)} for both: the same model answers."
     if finding.outcome is Outcome.ERROR:
         return f"{name} could not be compared{': ' + doubt if doubt else ''}."
     return _open(finding, accepted, span, doubt)
@@ -66,16 +54,19 @@ def _body(finding: Finding, confidence: float, doubt: str) -> str:
 
 def _limit(finding: Finding, confidence: float, doubt: str) -> str:
     """Say whether an absolute limit is kept."""
-    value, limit = finding.candidate or 0.0, finding.limit or 0.0
+    value, limit, places = finding.candidate or 0.0, finding.limit or 0.0, decimals(finding)
     above = (finding.difference or 0.0) == value - limit
-    bound = f"{'minimum' if above else 'maximum'} of {number(limit)}"
+    bound = f"{'minimum' if above else 'maximum'} of {stated(limit, places)}"
     ends = (
         []
         if finding.interval is None
         else [limit + end if above else limit - end for end in finding.interval]
     )
-    span = f" ({100 * confidence:.4g}% interval {number(min(ends))} to {number(max(ends))})" if ends else ""
-    text = f"{finding.metric} is {number(value)}{span}"
+    span = ""
+    if ends:
+        low, high = (fixed(end, places) for end in (min(ends), max(ends)))
+        span = f" ({100 * confidence:.4g}% interval {low} to {high})"
+    text = f"{finding.metric} is {fixed(value, places)}{span}"
     if finding.outcome is Outcome.NON_INFERIOR:
         return f"{text}: the {bound} is kept."
     if finding.outcome is Outcome.WORSE:
@@ -86,7 +77,7 @@ def _limit(finding: Finding, confidence: float, doubt: str) -> str:
 def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
     """Say why it is not settled, and what would settle it."""
     difference, margin = finding.difference or 0.0, finding.tolerance
-    size = number(abs(difference), margin)
+    size = fixed(abs(difference), decimals(finding))
     side = "inside" if difference >= -margin else "outside"
     looks = (
         f"{place(finding)} looks {size} {'better' if difference > 0 else 'worse'}{span}, {side} {accepted}"
@@ -108,8 +99,8 @@ def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
 
 
 def _move(finding: Finding) -> str:
-    margin, champion, candidate = finding.tolerance, finding.champion or 0.0, finding.candidate or 0.0
-    before, after = number(champion, margin), number(candidate, margin)
+    champion, candidate, places = finding.champion or 0.0, finding.candidate or 0.0, decimals(finding)
+    before, after = fixed(champion, places), fixed(candidate, places)
     if before == after:
         return f"stays at {after}"
     return f"{'rises' if candidate > champion else 'falls'} from {before} to {after}"
@@ -120,15 +111,8 @@ def _span(finding: Finding, confidence: float) -> str:
     if finding.interval is None:
         return ""
     low, high = finding.interval
-    margin = finding.tolerance
+    write = signed
     if finding.outcome is Outcome.WORSE:
-        low, high = -high, -low
-    sign = "" if finding.outcome is Outcome.WORSE else "+"
-    ends = [f"{float(number(end, margin)):{sign}.{_decimals(end, margin)}f}" for end in (low, high)]
-    label = f"{100 * confidence:.4g}% interval"
-    return f" ({label} {ends[0]} to {ends[1]})".replace("-", "−").replace("+0.000 ", "0.000 ")
-
-
-def _decimals(value: float, margin: float) -> int:
-    text = number(value, margin)
-    return len(text.partition(".")[2])
+        low, high, write = -high, -low, fixed
+    places = decimals(finding)
+    return f" ({100 * confidence:.4g}% interval {write(low, places)} to {write(high, places)})"

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
+from mlops_ci.core.monitor.learn import CONFIDENCE, Learned, learned
 
 Array = NDArray[Any]
 
@@ -29,11 +30,9 @@ METRICS = (
     *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity", "false_positive_rate"),
     *("brier_score", "log_loss", "roc_auc"),
 )
-CONFIDENCE = 0.95
 _DRAWS = 400
 _CELLS = 2_000
 LEAST_ROWS, LEAST_OF_A_CLASS = 200, 30
-_IMAGINED = 2.0
 WORST_CALIBRATION, MOST_OUTSIDE = 0.05, 0.01
 
 
@@ -62,11 +61,11 @@ class Cells:
     rest: Array
 
 
-def cells_of(score: Array, alarm: Array) -> Cells:
-    """Return the cells of a window's rows; each row is one up to two thousand rows."""
+def cells_of(score: Array, alarm: Array, most: int = _CELLS) -> Cells:
+    """Return the cells of a window's rows in the order of scores; up to `most` rows, each is its own."""
     order = np.lexsort((alarm, score))
     score, alarm = score[order].astype(np.float64), alarm[order].astype(bool)
-    part = np.arange(len(score)) * min(_CELLS, len(score)) // len(score) * 2 + alarm
+    part = np.arange(len(score)) * min(most, len(score)) // len(score) * 2 + alarm
     _, place = np.unique(part, return_inverse=True)
     rows = np.bincount(place).astype(np.float64)
     inside = np.clip(score, 5e-5, 1 - 5e-5)  # as the gate's log loss is clipped
@@ -205,7 +204,8 @@ def estimated(
     """Estimate metrics of a window without labels.
 
     The interval holds the luck of the labels (each is drawn with its probability), of the holdout (a
-    bootstrap), and the choice among calibrators that fit about as well.
+    bootstrap), and the choice among calibrators that fit about as well; `learned` widens it by what the
+    world did before.
 
     Parameters
     ----------
@@ -231,15 +231,15 @@ def estimated(
         if value != value or len(known) < len(drawn[name]) / 2:  # noqa: PLR0124 (NaN)
             continue
         low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-        known_of = (history or {}).get(name, Learned())
+        known_of = (history or {}).get(name, learned(()))
         shown = _inside(name, value + known_of.correction)
         half = max((float(high) - float(low)) / 2, 1e-9)
         wide = known_of.widening * half
         made[name] = Estimated(
             metric=name,
             value=shown,
-            lower=_inside(name, shown - wide if known_of.windows else float(low)),
-            upper=_inside(name, shown + wide if known_of.windows else float(high)),
+            lower=_inside(name, shown - wide),
+            upper=_inside(name, shown + wide),
             half=half,
             correction=shown - value,
             doubts=doubts,
@@ -267,75 +267,6 @@ def doubts_of(basis: Basis, score: Array) -> tuple[str, ...]:
             f"{outside:.1%} of the scores lie outside the holdout's range, where nothing is known of them"
         )
     return tuple(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What the labels of earlier windows say about estimates of one metric.
-
-    Attributes
-    ----------
-    correction
-        Added to the estimate.
-    widening
-        Factor on its interval, never below 1.
-    windows
-        Earlier windows whose labels came.
-    """
-
-    correction: float = 0.0
-    widening: float = 1.0
-    windows: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Miss:
-    """How far one earlier estimate was off.
-
-    Attributes
-    ----------
-    off
-        Truth less the estimate before it was corrected, in the metric's unit.
-    missed
-        Distance of the truth from the estimate as it was reported, in half-widths of the interval before
-        it was widened.
-    """
-
-    off: float
-    missed: float
-
-
-def learned(misses: Sequence[Miss], confidence: float = CONFIDENCE) -> Learned:
-    """Learn from earlier windows of the same champion, oldest first.
-
-    The correction is half the mean of the last four (shrunk further where they are fewer): labels come late,
-    and what was off a month ago need not be today. The widening is the greater of two prediction
-    intervals for the next miss: Student's, from the root mean square of the last twelve and an imaginary one
-    of two half-widths (the world is never as quiet as a holdout); and the conformal one, a quantile of all.
-
-    References
-    ----------
-    Guttman (1970), Statistical Tolerance Regions, ch. 2 (prediction from the spread of few values); Vovk et
-    al. (2005), Algorithmic Learning in a Random World (conformal prediction).
-    """
-    from scipy.special import stdtrit  # noqa: PLC0415
-
-    if not misses:
-        return Learned()
-    last = [one.off for one in misses[-4:]]
-    normal = float(stdtrit(np.inf, (1 + confidence) / 2))
-    spread = [_IMAGINED, *(one.missed for one in misses[-12:])]
-    student = float(stdtrit(len(spread), (1 + confidence) / 2)) / normal
-    every = sorted(one.missed for one in misses)
-    conformal = every[min(int(np.ceil(confidence * (len(every) + 1))), len(every)) - 1]
-    factor = max(1.0, student * float(np.sqrt(np.square(spread).mean())), conformal)
-    return Learned(correction=float(sum(last)) / (len(last) + 4), widening=factor, windows=len(misses))
-
-
-def miss_of(found: Mapping[str, float], truth: float) -> Miss:
-    """Return how far an estimate (``value``, ``half``, ``correction``) was from what labels then showed."""
-    value, half = float(found["value"]), float(found["half"])
-    return Miss(off=truth - value + float(found["correction"]), missed=abs(truth - value) / max(half, 1e-9))
 
 
 def _inside(metric: str, value: float) -> float:
