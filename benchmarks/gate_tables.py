@@ -164,7 +164,9 @@ def real(rows):
 
 
 def _name(row):
-    return row["kind"] + (" in groups" if row.get("group", 1) > 1 else "")
+    if row.get("group", 1) > 1:
+        return row["kind"] + " in groups"
+    return row["kind"] + ("" if row.get("bootstrap", True) else ", t alone")
 
 
 def main():
@@ -173,7 +175,7 @@ def main():
     folder = parser.parse_args().results
     found = {part["part"]: part for part in parts(folder)}
     cells = [row for part in found.values() for row in part["rows"] if "loss 1m" in row]
-    alone = [row for row in cells if row.get("group", 1) == 1]
+    alone = [row for row in cells if row.get("group", 1) == 1 and row.get("bootstrap", True)]
     for title, lines in (
         ("Error rates at exactly the margin", error_rates(cells)),
         ("The cells furthest above their limit", worst(cells)),
