@@ -14,6 +14,7 @@ export UV_PROJECT_ENVIRONMENT="$home/env" UV_LINK_MODE=copy UV_COMPILE_BYTECODE=
 # Only what the command needs: a job that decides on evidence runs no pipeline and needs no DVC.
 extras=()
 case "$MLOPS_CI_COMMAND" in
+  data) extras+=(--extra dvc) ;;
   check | reproduce) [ -n "$MLOPS_CI_EVIDENCE" ] && [ "$MLOPS_CI_COMMAND" = check ] || extras+=(--extra dvc) ;;
 esac
 case "$MLOPS_CI_TRACKING_URI" in

@@ -6,6 +6,8 @@ python scripts/write_reference.py
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +44,21 @@ def settings_page() -> str:
         rows = ["| key | type | default | |", "| --- | --- | --- | --- |"]
         rows += [_row(key, item, block) for key, item in block.get("properties", {}).items()]
         parts.append("\n".join(rows) + "\n")
-        if name == "canary":
-            parts.append(_rates())
-    return "\n".join(parts)
+        parts += [_nested(key, item, definitions) for key, item in block.get("properties", {}).items()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
-def _rates() -> str:
-    """Return the keys of one guarded rate, which stand below `canary.rates`."""
-    block = json_schema()["$defs"]["RateSettings"]
-    rows = ["| key of a rate | type | default | |", "| --- | --- | --- | --- |"]
-    rows += [_row(key, item, block) for key, item in block["properties"].items()]
-    return f"{block['description']}\n\n" + "\n".join(rows) + "\n"
+def _nested(key: str, item: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return the table of the blocks that a key may hold; empty where it holds plain values."""
+    found = re.findall(r'"#/\$defs/(\w+)"', json.dumps(item))
+    tables = [
+        "\n".join(
+            [f"Keys of a block in `{key}`:\n", "| key | type | default | |", "| --- | --- | --- | --- |"]
+            + [_row(inner, one, definitions[name]) for inner, one in definitions[name]["properties"].items()]
+        )
+        for name in found
+    ]
+    return "\n\n".join(tables) + "\n" if tables else ""
 
 
 def _resolve(schema: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +89,12 @@ def _type(item: dict[str, Any]) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every generated file with its text."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import reference_pages  # noqa: PLC0415
+
     schema = json.dumps(json_schema(), indent=2) + "\n"
-    return {REFERENCE / "settings.md": settings_page(), REFERENCE / "mlops-ci.schema.json": schema}
+    own = {"settings.md": settings_page(), "mlops-ci.schema.json": schema}
+    return {REFERENCE / name: text for name, text in (own | reference_pages.pages()).items()}
 
 
 if __name__ == "__main__":

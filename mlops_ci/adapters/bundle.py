@@ -22,6 +22,7 @@ from mlops_ci.errors import EvidenceError
 MAX_MANIFEST = 8 * 2**20
 MAX_FILES = 20_000
 MAX_NAME = 1024
+MAX_BYTES = 2**36
 REMEDY = "run `mlops-ci reproduce` again, and hand its folder over as it is"
 
 
@@ -66,6 +67,8 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     if manifest.failure is not None:
         return Evidence(manifest=manifest, places={})
     found = {path.relative_to(place).as_posix(): path for path in _regular_files(place)}
+    if sum(path.stat().st_size for path in found.values()) > MAX_BYTES:
+        _refuse(place, f"it has more than {MAX_BYTES:,} bytes")
     del found[MANIFEST]
     if set(found) != set(manifest.files):
         odd = sorted(set(found) ^ set(manifest.files))
@@ -83,7 +86,7 @@ def read_bundle(folder: Path, model: str) -> Evidence:
     )
     places = {name: place / name for name in named if name is not None}
     for name, path in places.items():
-        if not inside(name) or len(name) > MAX_NAME or not path.exists():
+        if not inside(name) or not _exists(path):
             _refuse(place, f"it names '{name:.80}', which is not in it")
     _prove_model(place, manifest, places)
     return Evidence(manifest=manifest, places=places)
@@ -112,6 +115,10 @@ def _manifest(path: Path) -> Manifest:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"])
         _refuse(path, f"{where:.200}: {first['msg']:.200}")
+
+
+def _exists(path: Path) -> bool:
+    return len(str(path)) < MAX_NAME and len(path.name.encode()) < 256 and path.exists()
 
 
 def _refuse(place: Path, problem: str) -> NoReturn:

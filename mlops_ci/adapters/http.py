@@ -66,7 +66,7 @@ class Client:
     attempts
         Tries of one request.
     patience
-        Seconds that this client may spend waiting between tries, over its whole life.
+        Seconds that this client may spend on tries that fail and waiting between them, over its whole life.
     sleep
         For tests.
     """
@@ -133,6 +133,7 @@ class Client:
         may_repeat = repeatable or method in IDEMPOTENT
         what = f"{method} {path}"
         for attempt in range(1, self._attempts + 1):
+            started = time.monotonic()
             url = path if path.startswith(("http://", "https://")) else self._base + path
             try:
                 response = self._session.request(
@@ -151,6 +152,7 @@ class Client:
                 )
                 if not unsent and response.status_code not in GATEWAY:
                     raise self._refused(response, problem)
+            self._patience -= time.monotonic() - started
             if not (may_repeat or unsent):
                 self._wait(attempt, None, problem)  # what was accepted needs a moment to show
                 raise UncertainError(self.service, problem)
@@ -164,9 +166,8 @@ class Client:
         # Jitter, so that jobs that failed together do not come back together.
         seconds = asked if asked is not None else 0.5 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311
         if seconds > self._patience:
-            raise ServiceError(
-                self.service, f"{problem}; it asks to wait {seconds:.0f} s", remedy="run the job again later"
-            )
+            asks = f"; it asks to wait {asked:.0f} s" if asked else ", and its time is up"
+            raise ServiceError(self.service, problem + asks, remedy="run the job again later")
         self._patience -= seconds
         self._sleep(seconds)
 

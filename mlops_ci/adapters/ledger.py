@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -28,7 +29,10 @@ _RACES = (
     *("(fetch first)", "(non-fast-forward)", "(stale info)", "cannot lock ref", "failed to update ref"),
     *("incorrect old value", "reference already exists", "unable to update local ref"),
 )
-_DENIED = ("authentication failed", "could not read username", "403", "401", "permission denied", "denied to")
+_DENIED = re.compile(
+    r"authentication failed|could not read username|error: 40[13]\b|permission denied|denied to",
+    re.IGNORECASE,
+)
 
 
 class GitLedger:
@@ -62,7 +66,7 @@ class GitLedger:
         git = shutil.which("git", path=environ.get("PATH"))
         if git is None:
             raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
-        url, token = _without_login(url, token)
+        url, token = without_login(url, token)
         self.url = url
         self.branch = branch
         self._folder = folder
@@ -102,7 +106,7 @@ class GitLedger:
         ServiceError
             If the remote does not answer, or does not let us write.
         """
-        trouble = ""
+        trouble, broken = "", 0
         for attempt in range(_TRIES):
             # What was read last is tried first: where it is old, the push fails and the next try reads.
             tip = self._known if attempt == 0 and self._known else self._tip()
@@ -120,6 +124,10 @@ class GitLedger:
                 time.sleep(random.uniform(0, 0.05 * min(attempt, 10)))  # noqa: S311 (not a secret)
             trouble = self._push(self._commit(tip, entry, extended(now, entry)))
             self._known = None
+            # A race is lost and run again often; a remote that breaks is asked as often as for reading.
+            broken += bool(trouble) and not _raced(trouble)
+            if broken == _ATTEMPTS and not self._history(self._tip(), entry.model).holds(entry.nonce):
+                break
         raise ServiceError(
             "the ledger", f"{self.address} takes no entry: {trouble}", remedy="Try again later."
         )
@@ -182,18 +190,18 @@ class GitLedger:
         """
         done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
         said = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode == 0 or any(sign in said for sign in _RACES):
-            return "" if done.returncode == 0 else _last(said)
+        if done.returncode == 0 or _raced(said):
+            return "" if done.returncode == 0 else last_words(said)
         if "[remote rejected]" in said or "[rejected]" in said:
             raise ServiceError(
                 "the ledger",
-                f"{self.address} refuses the push: {_last(said)}",
+                f"{self.address} refuses the push: {last_words(said)}",
                 remedy=f"Let this job push to '{self.branch}' (GitHub: `contents: write`, and a ruleset that "
                 "allows it); see docs/ledger.md.",
             )
         if self._denied(said):
             raise self._access(said)
-        return _last(said)
+        return last_words(said)
 
     def _remote(self, *arguments: str) -> str:
         """Call git on the remote, again where it does not answer."""
@@ -210,16 +218,18 @@ class GitLedger:
             if attempt + 1 < _ATTEMPTS:
                 time.sleep(0.5 * 3**attempt)
         raise ServiceError(
-            "the ledger", f"cannot read {self.address}: {_last(said)}", remedy="Check the address; try again."
+            "the ledger",
+            f"cannot read {self.address}: {last_words(said)}",
+            remedy="Check the address; try again.",
         )
 
     def _denied(self, said: str) -> bool:
-        return any(sign in said.lower() for sign in _DENIED)
+        return _DENIED.search(said) is not None
 
     def _access(self, said: str) -> MlopsCiError:
         return ServiceError(
             "the ledger",
-            f"{self.address} denies access: {_last(said)}",
+            f"{self.address} denies access: {last_words(said)}",
             remedy="Give a token (GitHub: `contents: write`) or SSH key that may write, and is not expired.",
         )
 
@@ -227,7 +237,7 @@ class GitLedger:
         done = self._git(*arguments, cwd=cwd, stdin=stdin)
         if done.returncode:
             raise ServiceError(
-                "git", f"git {arguments[0]} failed: {_last(done.stderr.decode(errors='replace'))}"
+                "git", f"git {arguments[0]} failed: {last_words(done.stderr.decode(errors='replace'))}"
             )
         return done.stdout
 
@@ -249,7 +259,11 @@ class GitLedger:
             return subprocess.CompletedProcess(arguments, 124, b"", said)
 
 
-def _without_login(url: str, token: str | None) -> tuple[str, str | None]:
+def _raced(said: str) -> bool:
+    return any(sign in said for sign in _RACES)
+
+
+def without_login(url: str, token: str | None) -> tuple[str, str | None]:
     """Return an address without its password, which must not stand in an argument list, and the token."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.password:
@@ -285,7 +299,7 @@ def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) 
     }
 
 
-def _last(said: str) -> str:
+def last_words(said: str) -> str:
     """Return what git said last that tells something, without secrets, short."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]

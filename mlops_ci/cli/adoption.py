@@ -29,6 +29,7 @@ from mlops_ci.render import template_folder
 )
 @click.option("--forge", type=click.Choice(["github", "gitlab"]), help="Default: by the git remote.")
 @click.option("--one-job", is_flag=True, help="One job instead of two; only where all authors are trusted.")
+@click.option("--forks", is_flag=True, help="The two workflows that also judge pull requests of forks.")
 @click.option(
     "--promote/--no-promote", default=True, show_default=True, help="Also the workflow after merges."
 )
@@ -58,6 +59,7 @@ def init(**options: Any) -> int:
         "action": options["action"] or action_reference(),
         "forge": options["forge"],
         "one_job": options["one_job"],
+        "forks": options["forks"],
         "promote": options["promote"],
         "force": options["force"],
     }

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlops_ci.adapters.data.evaluations import EvaluationFiles
-from mlops_ci.adapters.data.frames import TableReader
-from mlops_ci.adapters.ports import Columns
-from mlops_ci.api import functions_of, policy_and_columns
 from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import output_options
-from mlops_ci.commands.compare import compare as run_compare
-from mlops_ci.commands.plan import plan as run_plan
-from mlops_ci.core.gate.plan import Question
-from mlops_ci.core.policy import Policy
 from mlops_ci.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlops_ci.adapters.ports import Columns
+    from mlops_ci.core.policy import Policy
 
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -44,6 +40,11 @@ def compare(champion: Path, candidate: Path, **options: Any) -> int:
     One metric:     mlops-ci compare old.parquet new.parquet --metric accuracy=0.01
     As configured:  mlops-ci compare old.csv new.csv --config mlops-ci.yaml
     """
+    from mlops_ci.adapters.data.evaluations import EvaluationFiles  # noqa: PLC0415
+    from mlops_ci.adapters.data.frames import TableReader  # noqa: PLC0415
+    from mlops_ci.api import functions_of  # noqa: PLC0415
+    from mlops_ci.commands.compare import compare as run_compare  # noqa: PLC0415
+
     policy, columns = _rules(options)
     report = run_compare(
         champion, candidate, policy, columns, EvaluationFiles(TableReader()), functions=functions_of(policy)
@@ -75,6 +76,8 @@ def _rules(options: dict[str, Any]) -> tuple[Policy, Columns]:
         mapping["metrics"] = {
             name: {**(block or {}), "slices": True} for name, block in mapping["metrics"].items()
         }
+    from mlops_ci.api import policy_and_columns  # noqa: PLC0415
+
     return policy_and_columns({**mapping, "evaluation": evaluation})
 
 
@@ -123,6 +126,9 @@ def plan(**options: Any) -> int:
     As ease.ml/ci:    mlops-ci plan --margin 0.01 --disagreement 0.1 --uses 32 \
                           --reliability 0.9999 --tolerance 0.01
     """
+    from mlops_ci.commands.plan import plan as run_plan  # noqa: PLC0415
+    from mlops_ci.core.gate.plan import Question  # noqa: PLC0415
+
     names = ("margin", "disagreement", "power", "alpha", "uses", "reliability", "tolerance")
     question = Question(
         **{name: options[name] for name in names}, adaptivity=options["adaptivity"].replace("-", "_")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlops_ci.adapters.files import write_atomic
 from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import output_options
-from mlops_ci.commands import drift as drift_command
-from mlops_ci.commands import profile as profile_command
-from mlops_ci.core.policy import OnDrift
 from mlops_ci.errors import EvidenceError, UsageError
-from mlops_ci.settings import read_settings
+
+if TYPE_CHECKING:
+    from mlops_ci.core.policy import OnDrift
 
 _multivariate = click.option(
     "--multivariate", is_flag=True, help="Also train a classifier to tell the two sides' rows apart."
@@ -47,11 +46,14 @@ def drift(reference: str | None, current: str | None, **options: Any) -> int:
     From a profile:     mlops-ci drift profile.json production.parquet
     """
     from mlops_ci.api_drift import drift as compare  # noqa: PLC0415
+    from mlops_ci.commands import drift as drift_command  # noqa: PLC0415
 
     config = Path(options["config"])
     given: dict[str, Any] = {}
     on_drift: OnDrift = "warn"
     if config.is_file():
+        from mlops_ci.settings import read_settings  # noqa: PLC0415
+
         one = read_settings(config.read_bytes(), str(config))[0]
         reference, current = reference or one.drift.reference, current or one.drift.current
         on_drift = one.gate.on_drift
@@ -96,6 +98,7 @@ def profile(data: str, output: Path, min_count: int) -> int:
     In monitoring:      mlops-ci drift profile.json today.parquet
     """
     from mlops_ci.api_drift import profile as make  # noqa: PLC0415
+    from mlops_ci.commands import profile as profile_command  # noqa: PLC0415
 
     made = make(data).stored(min_count)
     text = made.to_json(min_count)

@@ -6,19 +6,19 @@ import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlops_ci.adapters import colours
 from mlops_ci.adapters.files import write_atomic
-from mlops_ci.cli.session import Session, templates_of
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.report import Report
-from mlops_ci.render import FORMS, render, render_together
-from mlops_ci.render.junit import junit
-from mlops_ci.render.layout import WIDTH
-from mlops_ci.render.openmetrics import openmetrics
+
+if TYPE_CHECKING:
+    from mlops_ci.cli.session import Session
+
+WIDTH = 80
 
 # Of several models the gravest ends the run: proven worse, no evidence, service, usage, held.
 GRAVITY = (1, 5, 4, 2, 3, 0)
@@ -47,6 +47,9 @@ def deliver(session: Session, reports: Sequence[Report], *, together: Collection
     together
         Models that share one comment.
     """
+    from mlops_ci.cli.session import templates_of  # noqa: PLC0415
+    from mlops_ci.render import FORMS, render  # noqa: PLC0415
+
     options = session.options
     overrides = templates_of(session)
     shown = bool(options.get("form") or options.get("output"))
@@ -57,28 +60,45 @@ def deliver(session: Session, reports: Sequence[Report], *, together: Collection
     ]
     code = gravest(reports)
     files: dict[str, str] = {}
+    full: OSError | None = None
     if options.get("report_dir"):
-        files = _write_files(Path(options["report_dir"]), reports, rendered, code)
+        try:
+            files = _write_files(Path(options["report_dir"]), reports, rendered, code)
+        except OSError as error:
+            full = error  # what can still be told is told first
     url = ""
     if session.on_forge or not shown:
-        pairs = list(zip(reports, rendered, strict=True))
-        alone = [pair for pair in pairs if pair[0].model not in together]
-        shared = [pair for pair in pairs if pair[0].model in together]
-        for report, forms in alone:
-            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
-        if shared:
-            url = _publish_together(session, shared, overrides) or url
+        url = _publish(session, list(zip(reports, rendered, strict=True)), overrides, together)
     decided = next(report for report in reports if report.exit_code == code)
     session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
     if session.on_forge or shown:
         show(reports, options, overrides)
+    if full is not None:
+        raise full
     return code
+
+
+def _publish(
+    session: Session,
+    pairs: Sequence[tuple[Report, Mapping[str, str]]],
+    overrides: Mapping[str, str],
+    together: Collection[str],
+) -> str:
+    """Publish each report with its rendered forms; return the address of the last comment."""
+    url = ""
+    for report, forms in pairs:
+        if report.model not in together:
+            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
+    shared = [pair for pair in pairs if pair[0].model in together]
+    return (_publish_together(session, shared, overrides) if shared else None) or url
 
 
 def _publish_together(
     session: Session, shared: Sequence[tuple[Report, Mapping[str, str]]], overrides: Mapping[str, str]
 ) -> str | None:
+    from mlops_ci.render import render_together  # noqa: PLC0415
+
     ordered = sorted(shared, key=lambda pair: GRAVITY.index(pair[0].exit_code))
     reports = [report for report, _ in ordered]
     text = render_together(reports, overrides) if session.on_forge else ""
@@ -106,9 +126,11 @@ def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
 
 def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
     """Write reports to a file, or to standard output."""
+    from mlops_ci.render import WHOLE, render  # noqa: PLC0415
+
     output: Path | None = options.get("output")
     form = options.get("form") or (_SUFFIXES.get(output.suffix, "text") if output else "text")
-    whole = {"junit": junit, "openmetrics": openmetrics}.get(form)
+    whole = WHOLE.get(form)
     width = WIDTH if output else _width()
     text = whole(reports) if whole else "\n".join(render(r, form, overrides, width=width) for r in reports)
     if form == "json" and len(reports) > 1:
@@ -145,6 +167,8 @@ def _write_files(
     folder: Path, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], code: int
 ) -> dict[str, str]:
     """Write each report in each form; return the outputs, which name the report that decided."""
+    from mlops_ci.render import openmetrics  # noqa: PLC0415
+
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "metrics.txt", openmetrics(reports))
     deciding = next(report for report in reports if report.exit_code == code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.cli.delivery import announce, deliver
+from mlops_ci.cli.ending import Cancelled, cancelled, of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -79,8 +81,16 @@ def check(**options: Any) -> int:
         return deliver(session, [could_not_tell("mlops-ci", error, session.source)])
     together = _together(models, options)
     announce(session, [unit.settings.registry.model for unit in models], together=together)
-    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
-        reports = [_checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)]
+    try:
+        with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
+            reports = [
+                _checked(session, unit, Path(folder) / str(index)) for index, unit in enumerate(models)
+            ]
+    except Cancelled:
+        with suppress(MlopsCiError, OSError):
+            ended = [cancelled(unit.settings.registry.model, session.source) for unit in models]
+            deliver(session, ended, together=together)
+        raise
     return deliver(session, reports, together=together)
 
 
@@ -109,6 +119,11 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
         )
     except MlopsCiError as error:
         return could_not_tell(model, error, source, unit.notices)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        return could_not_tell(model, trouble, source, unit.notices)
 
 
 @click.command()

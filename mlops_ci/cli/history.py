@@ -13,6 +13,7 @@ import click
 
 from mlops_ci.adapters.files import write_atomic
 from mlops_ci.cli.delivery import deliver
+from mlops_ci.cli.ending import of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -210,6 +211,11 @@ def each(
                 raise
             except MlopsCiError as error:
                 reports.append(_failed(session, unit, error))
+            except OSError as error:
+                trouble = of_machine(error)
+                if trouble is None:
+                    raise
+                reports.append(_failed(session, unit, trouble))
     return deliver(session, reports)
 
 

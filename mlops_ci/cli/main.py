@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import click
+from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
+from mlops_ci.cli.ending import cancellable, of_machine
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
@@ -31,6 +34,9 @@ VERBS: dict[str, tuple[str, str]] = {
         "Tell where a version comes from and what became of it; or a commit, or a checksum.",
     ),
     "adopt": ("registry", "Take in the model that is already in production as the champion."),
+    "monitor": ("monitoring", "Judge production's new windows, with and without labels."),
+    "retrain": ("monitoring", "Train again where monitoring proves the need: once, and within a budget."),
+    "data": ("monitoring", "Bring newer data in: validated, stored, proposed as a pull request."),
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
@@ -52,6 +58,13 @@ class Verbs(click.Group):
         module = importlib.import_module(f"mlops_ci.cli.{VERBS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a verb's name without importing any."""
+        found = [verb for verb in VERBS if verb.startswith(incomplete)]
+        return [CompletionItem(verb, help=VERBS[verb][1]) for verb in found] or super().shell_complete(
+            ctx, incomplete
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them, so that `--help` stays fast."""
@@ -77,7 +90,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every expected failure ends in one message and its exit code."""
     try:
-        code = cli.main(standalone_mode=False, windows_expand_args=False)
+        with cancellable():
+            code = cli.main(standalone_mode=False, windows_expand_args=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -90,4 +104,11 @@ def main() -> None:
         # the reader of our output has gone; say nothing more, also not while Python shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        trouble = of_machine(error)
+        if trouble is None:
+            raise
+        with suppress(OSError):
+            click.echo(f"mlops-ci: {trouble}", err=True)
+        sys.exit(trouble.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

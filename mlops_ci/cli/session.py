@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import click
 
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import bring
 from mlops_ci.adapters.ports import Console, Forge
+from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
 from mlops_ci.settings import Settings, in_environment, own_keys, read_settings, trusted
@@ -40,6 +44,7 @@ class Session:
     console: Console
     source: Source
     options: Mapping[str, Any]
+    now: Callable[[], datetime] = utc_now
 
     @property
     def on_forge(self) -> bool:
@@ -68,7 +73,18 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
             token=token, comment=options.get("comment") or "always", console=sections
         ), sections
     console = TerminalConsole()
-    return TerminalForge(repository, target=options.get("target"), console=console), console
+    forge = TerminalForge(repository, target=options.get("target"), console=console, now=clock())
+    return forge, console
+
+
+def clock() -> Callable[[], datetime]:
+    """Return the clock of this run: the machine's, unless a simulation in this process handed in its own.
+
+    No flag and no variable reaches it: what is written into the ledger is not dated by its user.
+    """
+    context = click.get_current_context(silent=True)
+    handed = context.find_root().obj if context is not None else None
+    return handed if callable(handed) else utc_now
 
 
 def open_session(options: Mapping[str, Any]) -> Session:
@@ -91,7 +107,9 @@ def open_session(options: Mapping[str, Any]) -> Session:
             f"the target branch '{source.target}' is not in this clone",
             remedy="check out the whole history: `fetch-depth: 0` in actions/checkout",
         )
-    return Session(repository=repository, forge=forge, console=console, source=source, options=options)
+    return Session(
+        repository=repository, forge=forge, console=console, source=source, options=options, now=clock()
+    )
 
 
 def _bring_change(
@@ -176,7 +194,8 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             )
             notices.append(Notice(text=text, level="warning"))
         return [
-            Unit(settings=one, root=place.parent, config=name, notices=tuple(notices)) for one in in_force
+            Unit(settings=one, root=place.parent, config=name, notices=(*notices, *_deprecated(one)))
+            for one in in_force
         ]
     in_force = read_settings(at_target, f"{name} on {source.target}")
     proposed: dict[str, Settings] = {}
@@ -195,10 +214,14 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             settings=trusted(one, proposed.get(one.registry.model)),
             root=place.parent,
             config=name,
-            notices=tuple(notices),
+            notices=(*notices, *_deprecated(one)),
         )
         for one in in_force
     ]
+
+
+def _deprecated(settings: Settings) -> list[Notice]:
+    return [Notice(text=text, level="warning") for text in settings.deprecated]
 
 
 def templates_of(session: Session) -> dict[str, str]:

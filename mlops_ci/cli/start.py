@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import sys
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
+from mlops_ci.cli.demonstrating import call, step
 from mlops_ci.demo.repository import DemoRepository
 from mlops_ci.errors import UsageError
 
@@ -48,25 +49,38 @@ CHANGES = {
     show_default=True,
     help="Where to make the repository; it stays there for you to explore.",
 )
-def demo(folder: Path) -> int:
+@click.option("--loop", is_flag=True, help="The whole circle, on five months of real bicycle rentals.")
+def demo(folder: Path, *, loop: bool) -> int:
     """Try it: a throw-away repository, a champion, and three changes to it.
 
     Everything is real and local: git, a three-stage DVC pipeline on the 1,797 handwritten digits that ship
     with scikit-learn, a DVC remote in a folder, and MLflow in a sqlite file. It takes under a minute.
+
+    With --loop, a few minutes: new data, check, promotion, a canary that is rolled back by itself, drift, a
+    retraining that is triggered once, and a page with the timeline.
+
+    \b
+    The gate:             mlops-ci demo
+    The whole circle:     mlops-ci demo --loop
+    Elsewhere:            mlops-ci demo --dir /tmp/demo
     """
     _require_local_parts()
+    return _loop(folder) if loop else _gate(folder)
+
+
+def _gate(folder: Path) -> int:
     repository = DemoRepository(folder)
-    with _step(f"1/5  Making a repository with a DVC pipeline in {repository.folder}"):
+    with step(f"1/5  Making a repository with a DVC pipeline in {repository.folder}"):
         repository.make()
-    with _step("2/5  Running the pipeline, pushing data to the DVC remote and code to the git remote"):
+    with step("2/5  Running the pipeline, pushing data to the DVC remote and code to the git remote"):
         repository.first_version()
-    with _step("3/5  Taking the model of main in as the champion:  mlops-ci adopt --from-pipeline"):
-        _call(repository, "adopt", "--from-pipeline", report="champion")
+    with step("3/5  Taking the model of main in as the champion:  mlops-ci adopt --from-pipeline"):
+        call(repository, "adopt", "--from-pipeline", report="champion")
     codes = {}
     for name, (edits, message, _) in CHANGES.items():
-        with _step(f"4/5  Branch '{name}': {message}"):
+        with step(f"4/5  Branch '{name}': {message}"):
             repository.branch(name, edits, message)
-            codes[name] = _call(repository, "check", "--target", "main", report=name)
+            codes[name] = call(repository, "check", "--target", "main", report=name)
         click.echo((repository.reports / f"{name}.txt").read_text(encoding="utf-8"))
     click.echo("5/5  What the gate said\n")
     for name, code in codes.items():
@@ -89,33 +103,43 @@ For your own repository, see the README: one step in a workflow, and a mlops-ci.
 """
 
 
-@contextlib.contextmanager
-def _step(title: str) -> Iterator[None]:
-    click.echo(f"{title} ...", nl=False)
-    start = time.monotonic()
+def _loop(folder: Path) -> int:
+    """Tell the whole circle; the page is written also where a step ended otherwise."""
+    from mlops_ci.demo.bikes import BIKES  # noqa: PLC0415
+    from mlops_ci.demo.loop import START, Loop  # noqa: PLC0415
+    from mlops_ci.demo.page import write_page  # noqa: PLC0415
+    from mlops_ci.demo.production import Production, written  # noqa: PLC0415
+    from mlops_ci.demo.story import Story  # noqa: PLC0415
+
+    repository = DemoRepository(folder, BIKES)
+    production = Production(repository, START)
+
+    def verb(*arguments: str, report: str) -> tuple[int, dict[str, Any]]:
+        code = call(repository, *arguments, report=report, clock=production.clock)
+        return code, json.loads((repository.reports / f"{report}.json").read_text(encoding="utf-8"))
+
+    story = Story(verb=verb, say=click.echo, reports=repository.reports, clock=production.clock)
+    begun = time.monotonic()
     try:
-        yield
-    except BaseException:
-        click.echo(" failed")
-        raise
-    click.echo(f" {time.monotonic() - start:.1f} s")
+        Loop(repository, production, story).run()
+    finally:
+        if story.steps:
+            page = write_page(repository, story, written(START), written(production.now))
+            click.echo(f"\nThe timeline, with every report: {page}")
+    python = Path(sys.executable).parent
+    took = time.monotonic() - begun
+    click.echo(_LOOP_FAREWELL.format(took=took, work_tree=repository.work_tree, python=python))
+    return 0
 
 
-def _call(repository: DemoRepository, *arguments: str, report: str) -> int:
-    """Run one of our own verbs in the repository, as its user would, and keep its reports."""
-    from mlops_ci.cli.main import cli  # noqa: PLC0415
-
-    python = ["--pipeline-python", sys.executable]
-    log = (repository.reports / f"{report}.log").open("w", encoding="utf-8")
-    with log, contextlib.chdir(repository.work_tree), contextlib.redirect_stderr(log):
-        place = repository.reports / f"{report}.json"
-        code = cli.main([*arguments, *python, "--output", str(place)], standalone_mode=False)
-        for suffix in ("txt", "md", "html"):
-            cli.main(
-                ["report", str(place), "--output", str(place.with_suffix(f".{suffix}"))],
-                standalone_mode=False,
-            )
-    return int(code or 0)
+_LOOP_FAREWELL = """{took:.0f} seconds. Look around:
+  cd {work_tree}
+  export PATH={python}:$PATH
+  mlops-ci lineage                            # every version, and all that happened to it
+  mlops-ci canary status
+  git log --oneline --graph
+  git log -p origin/mlops-ci-ledger           # the ledger, line by line
+"""
 
 
 def _require_local_parts() -> None:

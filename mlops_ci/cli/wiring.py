@@ -49,6 +49,7 @@ def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -
         read_judgement=read_judgement,
         operate=_operator(session, unit),
         actor=actor_of(session),
+        now=session.now,
         functions=partial(load_functions, outside=session.repository.root),
     )
 

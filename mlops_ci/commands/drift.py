@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.policy import OnDrift
 from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
-from mlops_ci.settings import Settings
+
+if TYPE_CHECKING:  # pydantic, which two files do without
+    from mlops_ci.settings import Settings
 
 Compare = Callable[..., DriftReport]
 

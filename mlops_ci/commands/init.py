@@ -31,6 +31,8 @@ class Choices:
         Where the workflows run, if not where the git remote says.
     one_job
         The workflow for repositories that trust everyone who opens pull requests.
+    forks
+        The pair of workflows for repositories that take pull requests from forks.
     promote
         Whether to propose the workflow that promotes after a merge, too.
     force
@@ -42,6 +44,7 @@ class Choices:
     action: str | None = None
     forge: str | None = None
     one_job: bool = False
+    forks: bool = False
     promote: bool = True
     force: bool = False
 
@@ -100,6 +103,11 @@ def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> 
         schemes=tuple(sorted(schemes)),
     )
     names = {"mlops-ci.yml": "mlops-ci-one-job.yml" if choices.one_job else "mlops-ci.yml"}
+    names |= (
+        {"mlops-ci.yml": "mlops-ci-forks.yml", "mlops-ci-gate.yml": "mlops-ci-gate.yml"}
+        if choices.forks
+        else {}
+    )
     names |= {"mlops-ci-promote.yml": "promote.yml"} if choices.promote else {}
     return {f".github/workflows/{name}": filled(templates[source], values) for name, source in names.items()}
 

@@ -12,7 +12,7 @@ from typing import Any
 from mlops_ci.adapters.ports import Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, project
+from mlops_ci.core.ledger import Entry, History, State, moves, project
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
@@ -205,9 +205,9 @@ class Mover:
             return {}
 
     def _first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already."""
+        """Begin a history with the champion that is there already; what was only seen moved nothing."""
         version = self.registry.aliases(self.model).get(self.alias)
-        begun = any(entry.environment == self.environment for entry in history.entries)
+        begun = any(entry.environment == self.environment for entry in moves(history.entries))
         if begun or version is None:
             return history
         entry = self.adopted(version, source, "in production before the ledger began")

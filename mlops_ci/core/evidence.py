@@ -107,6 +107,8 @@ def evaluation(**arrays: Any) -> Evaluation:
     for name, values in parts.items():
         if len(values) != len(ids):
             raise InvalidEvaluationError(f"column '{name}' has {len(values)} rows, the ids {len(ids)}")
+        if values.ndim != 1 and not (name == "score" and values.ndim == 2):
+            raise InvalidEvaluationError(f"column '{name}' holds lists, not one value a row")
         _refuse_missing(name, values, ids)
     if "weight" in parts and (parts["weight"] < 0).any():
         row = ids[int(np.argmax(parts["weight"] < 0))]
@@ -118,9 +120,13 @@ def evaluation(**arrays: Any) -> Evaluation:
         raise InvalidEvaluationError(
             f"id '{twice[0]}' occurs more than once ({len(np.unique(twice))} such ids)"
         )
+    further = {name: np.asarray(values) for name, values in columns.items()}
+    for name, values in further.items():
+        if values.ndim != 1:
+            raise InvalidEvaluationError(f"column '{name}' holds lists, not one value a row")
     whole = Evaluation(
         id=ids,
-        columns={name: np.asarray(values) for name, values in columns.items()},
+        columns=further,
         score_labels=tuple(labels),
         **parts,
     )

@@ -15,7 +15,15 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One change to the outside, as data: with ``--dry-run`` it is shown and not applied."""
+    """One change to the outside, as data: with ``--dry-run`` it is shown and not applied.
+
+    Attributes
+    ----------
+    kind, target, value
+        What is done, to what, and the new value.
+    applied
+        Whether it was done.
+    """
 
     kind: str
     target: str
@@ -117,6 +125,26 @@ class Report:
         ``digest``, ``n``, ``uses``, and ``matched``: how rows were paired; None without predictions.
     alpha
         One-sided error rate of each proof.
+    champion, candidate
+        The two sides; None where there is none.
+    findings
+        One for each metric and slice that was compared.
+    drift
+        What `mlops-ci drift --format json` gives; None where drift was not looked at.
+    lineage, stages
+        Where the candidate comes from, and what its pipeline did.
+    notices
+        Sentences that every reader must see.
+    actions
+        What was, or with ``--dry-run`` would be, changed outside.
+    approval
+        The word that a held change was let through on, or None.
+    source
+        The run and the change.
+    details
+        What single commands add; its keys may change between minor versions.
+    schema_version
+        Of this format.
     """
 
     command: str

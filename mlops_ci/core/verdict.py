@@ -114,6 +114,14 @@ class Verdict:
         True if someone has to approve the merge.
     blocked
         True if the policy blocks what is not proven (``on_inconclusive: block``).
+
+    Examples
+    --------
+    >>> import mlops_ci
+    >>> rules = {"metrics": {"f1": {"margin": 0.01, "on_point": "fail"}}}
+    >>> verdict = mlops_ci.compare({"f1": 0.92}, {"f1": 0.90}, rules)
+    >>> str(verdict.verdict), verdict.exit_code, str(verdict.findings[0].outcome)
+    ('fail', 1, 'worse')
     """
 
     verdict: Result

@@ -24,6 +24,9 @@ FORMATS = ("text", "markdown", "html", "json", "junit", "openmetrics")
 # The comment is the Markdown report within a comment's limits.
 FORMS = (*FORMATS, "comment")
 
+# Forms that hold several reports in one document.
+WHOLE = {"junit": junit, "openmetrics": openmetrics}
+
 # In bytes: of a comment less its marker and a line of progress, and of a job summary less other notes.
 LIMITS = {"comment": 60_000, "markdown": 1_000_000}
 _SUFFIX = {"text": "txt", "markdown": "md", "html": "html"}
@@ -32,8 +35,10 @@ __all__ = [
     "FORMATS",
     "FORMS",
     "LIMITS",
+    "WHOLE",
     "escape_markdown",
     "link",
+    "openmetrics",
     "prose",
     "render",
     "render_together",

@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from mlops_ci.core import numbers
-from mlops_ci.render import diagrams, layout, pictures
+from mlops_ci.render import diagrams, layout, pictures, timeline, trends
 from mlops_ci.render.budget import mark
 from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
 
@@ -66,9 +66,9 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
         finalize=finalize,
     )
     made.filters.update(numbers.FILTERS, prose=prose(form), link=link)
-    made.globals.update(section=_section, **diagrams.GLOBALS)
+    made.globals.update(section=_section, **diagrams.GLOBALS, **trends.WORDS)
     if form == "html":
-        made.globals.update(pictures.GLOBALS)
+        made.globals.update(**pictures.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
     if form == "text":
         made.globals.update(layout.GLOBALS)
         made.filters.update(layout.FILTERS)

@@ -68,6 +68,7 @@ def prose(form: str) -> Callable[[object], Markup]:
     safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
 
     def filled(value: object) -> Markup:
+        """Show one of our sentences: what stands between backticks becomes code."""
         text = cut(value or "", PROSE_LIMIT).strip()
         parts = text.split("`")
         if form == "text" or len(parts) % 2 == 0:

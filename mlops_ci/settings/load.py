@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import SettingsError
+from mlops_ci.settings.deprecated import with_new_names
 from mlops_ci.settings.model import (
     EvaluationSettings,
     GateSettings,
@@ -83,12 +84,12 @@ def read_settings(text: bytes, source: str) -> list[Settings]:
     models: list[Settings] = []
     for index, block in enumerate(blocks):
         prefix = f"models[{index}]." if len(blocks) > 1 else ""
-        found: list[str] = []
+        renamed, said, found = with_new_names(block)
         try:
-            models.append(Settings.model_validate(block))
+            models.append(Settings.model_validate(renamed).saying(said))
         except ValidationError as error:
             found += [line for line in explain(error, Settings) if not line.startswith("metrics.")]
-        found += _metrics(block.get("metrics"))[1]
+        found += _metrics(renamed.get("metrics"))[1]
         problems += [prefix + problem for problem in dict.fromkeys(found)]
     names = [model.registry.model for model in models]
     problems += [
@@ -150,7 +151,9 @@ def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
         if item["type"] == "string_type" and isinstance(item["input"], dict):
             continue  # the other branch of a union says it better
         if item["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1]))}")
+            lines.append(
+                f"{key}: unknown key{_suggest(place[-1], _keys_at(root, place[:-1])) if place else ''}"
+            )
         elif item["type"] == "missing":
             lines.append(f"{key}: missing")
         elif item["type"] == "value_error":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block
 from mlops_ci.settings.canary import CanarySettings
+from mlops_ci.settings.examples import with_examples
+from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
 
 RelativePath = Annotated[str, Field(min_length=1)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -306,7 +309,21 @@ class Settings(Block):
     promotion: PromotionSettings = PromotionSettings()
     canary: CanarySettings | None = None
     privacy: PrivacySettings = PrivacySettings()
+    monitor: MonitorSettings = MonitorSettings()
+    retrain: RetrainSettings = RetrainSettings()
     report: ReportSettings = ReportSettings()
+    _deprecated: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def deprecated(self) -> tuple[str, ...]:
+        """What is written under names that have moved, a sentence each."""
+        return self._deprecated
+
+    def saying(self, deprecated: Sequence[str]) -> Settings:
+        """Return the same settings, with what has to be said of their names."""
+        made = self.model_copy()
+        made._deprecated = tuple(deprecated)
+        return made
 
     @model_validator(mode="after")
     def _champions_differ(self) -> Settings:
@@ -368,5 +385,5 @@ class _Models(Block):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of mlops-ci.yaml, for editors."""
-    schema = TypeAdapter(Settings | _Models).json_schema(by_alias=True)
+    schema = with_examples(TypeAdapter(Settings | _Models).json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlops-ci.yaml", **schema}

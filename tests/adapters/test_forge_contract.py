@@ -19,6 +19,7 @@ from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
+from mlops_ci.errors import ServiceError, UsageError
 
 REPORT = Report(command="check", model="malware", verdict=Result.FAIL, exit_code=1, headline="recall fell")
 
@@ -33,6 +34,9 @@ class Stage:
     shown: Callable[[], str]
     comments: Callable[[], list[str]] | None
     break_down: Callable[[], None]
+    issues: Callable[[], list[tuple[str, str]]] | None = None
+    started: Callable[[], list[str]] | None = None
+    proposed: Callable[[], list[str]] | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -45,6 +49,9 @@ def on_github(github: GitHub, folder: Path) -> Stage:
         shown=lambda: "".join(github.bodies(7)),
         comments=lambda: github.bodies(7),
         break_down=lambda: github.fail(None, status=503, times=1_000),
+        issues=lambda: [(one["title"], one["state"]) for one in github.issues.values()],
+        started=lambda: [one["event_type"] for one in github.dispatches],
+        proposed=lambda: [one.branch for one in github.pulls.values() if one.number != 7],
     )
 
 
@@ -73,6 +80,12 @@ def on_gitlab(github: GitHub, folder: Path) -> Stage:
         shown=lambda: "".join(gitlab.bodies()),
         comments=gitlab.bodies,
         break_down=lambda: setattr(gitlab, "broken", True),
+        issues=lambda: [
+            (one["title"], one["state"].removesuffix("ed") if one["state"] == "opened" else "closed")
+            for one in gitlab.issues.values()
+        ],
+        started=lambda: [one["variables"][0]["value"] for one in gitlab.pipelines],
+        proposed=lambda: [one["source_branch"] for one in gitlab.proposals.values()],
         close=gitlab.__exit__,
     )
 
@@ -158,3 +171,46 @@ def test_foreign_output_commands_nothing(stage: Stage) -> None:
     with stage.console.group("train"):
         stage.console.untrusted("loss 0.1")
     assert "loss 0.1" in stage.log.getvalue()
+
+
+def test_an_issue_is_one_a_key_kept_up_to_date_and_closed(stage: Stage) -> None:
+    first = stage.forge.issue("monitor malware", "malware: data drift", "Three columns moved.")
+    second = stage.forge.issue("monitor malware", "malware: data drift, proven loss", "And recall fell.")
+    assert first == second
+    stage.forge.issue("monitor spam", "spam: data drift", "One column moved.")
+    if stage.issues:
+        assert stage.issues() == [("malware: data drift, proven loss", "open"), ("spam: data drift", "open")]
+    else:
+        assert "malware: data drift" in stage.log.getvalue()
+    assert stage.forge.issue("monitor malware", "", None) is None
+    if stage.issues:
+        assert [state for _, state in stage.issues()] == ["closed", "open"]
+    stage.forge.issue("monitor malware", "", None)  # closing what is closed is nothing
+    if stage.issues:
+        assert stage.forge.issue("monitor malware", "malware: again", "Again.") != first
+        assert [state for _, state in stage.issues()] == ["closed", "open", "open"]
+
+
+def test_a_service_that_is_down_costs_no_issue_but_is_said(stage: Stage) -> None:
+    stage.break_down()
+    stage.forge.issue("monitor malware", "malware: data drift", "x")
+    assert "issue" in stage.log.getvalue()
+
+
+def test_an_event_is_started_or_refused_never_lost(stage: Stage) -> None:
+    if stage.started is None:
+        with pytest.raises(UsageError, match=r"retrain\.command"):
+            stage.forge.dispatch("mlops-ci-retrain", {"model": "malware"})
+        return
+    assert stage.forge.dispatch("mlops-ci-retrain", {"model": "malware"})
+    assert stage.started() == ["mlops-ci-retrain"]
+    stage.break_down()
+    with pytest.raises(ServiceError):
+        stage.forge.dispatch("mlops-ci-retrain", {"model": "malware"})
+
+
+def test_a_branch_is_proposed_once_and_brought_up_to_date(stage: Stage) -> None:
+    first = stage.forge.propose("mlops-ci/data-1", "Update data/train.csv", "Newer data.")
+    assert stage.forge.propose("mlops-ci/data-1", "Update data/train.csv", "Newer still.") == first
+    if stage.proposed:
+        assert stage.proposed() == ["mlops-ci/data-1"]

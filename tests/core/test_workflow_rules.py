@@ -20,7 +20,9 @@ def states(text: str) -> dict[str, str]:
     return {check.message: check.state for check in judge("w.yml", yaml.safe_load(text))}
 
 
-@pytest.mark.parametrize("name", ["mlops-ci.yml", "mlops-ci-one-job.yml", "promote.yml"])
+@pytest.mark.parametrize(
+    "name", ["mlops-ci.yml", "mlops-ci-one-job.yml", "mlops-ci-forks.yml", "mlops-ci-gate.yml", "promote.yml"]
+)
 def test_what_init_writes_has_no_pitfall(name: str) -> None:
     text = filled(
         (ROOT / "templates/workflows/github" / name).read_text(), Values(action=ACTION, schemes=("s3",))

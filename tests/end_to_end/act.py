@@ -32,6 +32,10 @@ PASSED_ON = re.compile(
 )
 
 
+# Reusable workflows of ours, whose own actions need stand-ins too.
+CALLED = (".github/workflows/gate.yml", ".github/workflows/promote.yml")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
     """A line beside the run."""
@@ -283,7 +287,18 @@ class Hub:
             ("--secret", {"GITHUB_TOKEN": self.github.token, **(secrets or {})}),
         ):
             command += [part for key, value in pairs.items() for part in (option, f"{key}={value}")]
-        for action, folder in {**_stand_ins(copy / workflow), **(actions or {})}.items():
+        called = [
+            folder / name
+            for folder in (actions or {}).values()
+            for name in CALLED
+            if (folder / name).exists()
+        ]
+        stand_ins = {
+            action: folder
+            for file in (copy / workflow, *called)
+            for action, folder in _stand_ins(file).items()
+        }
+        for action, folder in {**stand_ins, **(actions or {})}.items():
             command += ["--local-repository", f"{action}={folder}"]
         done = _read(*_execute(command, copy, home, timeout))
         if keep_artifacts:

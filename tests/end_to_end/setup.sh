@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the end-to-end tests need beside Python packages: git, node 20 with npm, a browser, and the actions that
+# What the end-to-end tests need beside Python packages: git, node 20 with npm, a browser, nginx, and the actions that
 # stand in for GitHub's own. Run it as often as you like: it does only what is missing.
 set -euo pipefail
 
@@ -22,6 +22,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-noto-color-emoji)
+command -v nginx >/dev/null || missing+=(nginx-light)
 command -v rsync >/dev/null || missing+=(rsync)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 

@@ -28,6 +28,17 @@ ROOT = Path(__file__).parents[2]
 # The workflows that `init` writes, as they are.
 WORKFLOWS = ROOT / "templates" / "workflows" / "github"
 ONE_JOB, TWO_JOBS = "mlops-ci-one-job", "mlops-ci"
+# A caller of the reusable workflow, as its first lines say.
+CALLER = """\
+name: calling
+on: pull_request
+jobs:
+  mlops-ci:
+    permissions: {contents: read, pull-requests: write}
+    uses: OWNER/mlops-ci/.github/workflows/gate.yml@REF
+    with:
+      mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
+"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         demo.run("git", "remote", "set-url", "origin", str(hub.remote))
         demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
         shutil.copytree(WORKFLOWS, demo.work_tree / ".github" / "workflows")
+        (demo.work_tree / ".github" / "workflows" / "calling.yml").write_text(CALLER)
         (demo.work_tree / "requirements.txt").write_text("pyyaml\nscikit-learn==1.6.1\n")
         # The team's own interpreter: another scikit-learn than ours, and nothing of ours.
         subprocess.run([sys.executable, "-m", "venv", str(folder / "theirs")], check=True)
@@ -222,3 +234,13 @@ def test_what_is_merged_is_promoted_and_the_schedule_finds_what_was_not(shop: Sh
         again = after_merge(shop, forge, "schedule")
         assert again.jobs["reconcile"] == "success", again.log
         assert "ledger and registry agree, version 2 is the champion" in again.summary
+
+
+def test_the_reusable_gate_blocks_a_worse_model(shop: Shop) -> None:
+    worse, _, _ = CHANGES["worse"]
+    shop.open(6, "worse-by-calling", worse)
+    run = shop.check(6, "calling")
+
+    assert run.exit_code == 1, run.raw[-3000:]
+    assert "failure" in run.jobs.values()
+    assert "accuracy falls from" in shop.comment(6)

@@ -19,7 +19,7 @@ class GitServer:
     Attributes
     ----------
     writers
-        Tokens that may push.
+        Tokens that may push; an empty one lets anyone.
     asked
         Each request as method, path and the user's name, in their order.
     """
@@ -46,7 +46,7 @@ class GitServer:
         name, _, token = _login(headers.get("Authorization", "")).partition(":")
         self.asked.append((method, path, name))
         if "receive-pack" in path:
-            if not token:
+            if not token and "" not in self.writers:
                 return 401, b"", [("WWW-Authenticate", "Basic")]
             if token not in self.writers:
                 return 403, b"Write access to repository not granted.", []

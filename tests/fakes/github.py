@@ -45,6 +45,7 @@ ROUTES = {
     "update_comment": ("PATCH", f"{REPO}/issues/comments/<int:id>"),
     "delete_comment": ("DELETE", f"{REPO}/issues/comments/<int:id>"),
     "list_pulls": ("GET", f"{REPO}/pulls"),
+    "create_pull": ("POST", f"{REPO}/pulls"),
     "get_pull": ("GET", f"{REPO}/pulls/<int:number>"),
     "permission": ("GET", f"{REPO}/collaborators/<username>/permission"),
     "create_status": ("POST", f"{REPO}/statuses/<sha>"),
@@ -62,6 +63,7 @@ NEEDS = {
     "create_issue": ("issues",),
     "update_issue": ("issues", "pull-requests"),
     "create_status": ("statuses",),
+    "create_pull": ("pull-requests",),
     "dispatch": ("contents",),
     "dispatch_workflow": ("actions",),
 }
@@ -211,6 +213,13 @@ class GitHub(FakeServer):
         ]
         return page(request, found, lambda pull: self._pull(pull, "pull-request-simple"))
 
+    def _create_pull(self, request: Request, login: str, body: Any) -> Response:
+        number = max([0, *self.issues, *self.pulls]) + 1
+        self.add_pull(number, "d" * 40, author=login, branch=body["head"], target=body["base"])
+        # A pull request is an issue too, as far as its title and body go.
+        self.issues[number] = {"number": number, "state": "open", "labels": [], "user": self._person(login), **{key: body[key] for key in ("title", "body")}, "pull_request": {"url": "https://api.github.example/pull", "html_url": "https://github.example/pull", "diff_url": "https://github.example/pull.diff", "patch_url": "https://github.example/pull.patch"}}  # fmt: skip
+        return answer(self._pull(self.pulls[number], "pull-request"), 201)
+
     def _get_pull(self, request: Request, login: str, body: Any, number: int) -> Response:
         if number not in self.pulls:
             raise RefusalError(404, "Not Found")
@@ -265,6 +274,7 @@ class GitHub(FakeServer):
         self.issues[number] = {
             **{key: body[key] for key in ("title", "body") if key in body},
             "number": number,
+            "html_url": f"https://github.example/{self.repository}/issues/{number}",
             "state": "open",
             "labels": labels,
             "user": self._person(login),
@@ -336,6 +346,7 @@ class GitHub(FakeServer):
             schema,
             {
                 "number": pull.number,
+                "html_url": f"https://github.example/{self.repository}/pull/{pull.number}",
                 "state": pull.state,
                 "user": self._person(pull.author),
                 "head": side(pull.head_repository, pull.branch, pull.head),

@@ -15,7 +15,8 @@ HEAD, BASE = "a" * 40, "b" * 40
 BOT, AUTHOR, MAINTAINER, GUEST = 1, 2, 3, 4
 NAMES = {BOT: "project_bot", AUTHOR: "ann", MAINTAINER: "max", GUEST: "guy"}
 ACCESS = {AUTHOR: 40, MAINTAINER: 40, GUEST: 10}
-NOTES = "/api/v4/projects/5/merge_requests/7/notes"
+PROJECT = "/api/v4/projects/5"
+NOTES = f"{PROJECT}/merge_requests/7/notes"
 
 
 class GitLab:
@@ -23,6 +24,9 @@ class GitLab:
 
     def __init__(self) -> None:
         self.notes: dict[int, dict[str, Any]] = {}
+        self.issues: dict[int, dict[str, Any]] = {}
+        self.pipelines: list[dict[str, Any]] = []
+        self.proposals: dict[int, dict[str, Any]] = {}
         self.broken = False
         self.readonly = False
         self._ids = count(1)
@@ -82,6 +86,21 @@ class GitLab:
                 "iid": 7, "sha": HEAD, "author": {"username": NAMES[AUTHOR]}, "diff_refs": {"base_sha": BASE}, "target_branch": "main",
                 "source_project_id": 5, "target_project_id": 5,
             })  # fmt: skip
+        for kind, kept, key in (
+            ("issues", self.issues, "description"),
+            ("merge_requests", self.proposals, "source_branch"),
+        ):
+            if path.startswith(f"{PROJECT}/{kind}") and not path.startswith(NOTES):
+                return self._kept(request, kept, kind, key)
+        if path == f"{PROJECT}/pipeline":
+            self.pipelines.append(request.get_json())
+            return _json(
+                {
+                    "id": 900 + len(self.pipelines),
+                    "web_url": "http://gitlab.example/acme/shop/-/pipelines/901",
+                },
+                201,
+            )
         if path == NOTES:
             return (
                 self._list(request)
@@ -93,6 +112,37 @@ class GitLab:
             if path.startswith(NOTES)
             else _json({"message": "404 Not found"}, 404)
         )
+
+    def _kept(self, request: Request, kept: dict[int, dict[str, Any]], kind: str, needed: str) -> Response:
+        """Serve a list of things that are opened, changed and closed."""
+        tail = request.path.removeprefix(f"{PROJECT}/{kind}").strip("/")
+        body = request.get_json(silent=True) or {}
+        if request.method == "GET":
+            branch = request.args.get("source_branch")
+            return _json(
+                [
+                    one
+                    for one in kept.values()
+                    if one["state"] == "opened" and branch in (None, one.get("source_branch"))
+                ]
+            )
+        if request.method == "POST":
+            if needed not in body:
+                return _json({"message": f"{needed} is missing"}, 400)
+            number = len(kept) + 1
+            kept[number] = {
+                "iid": number,
+                "state": "opened",
+                "web_url": f"http://gitlab.example/acme/shop/-/{kind}/{number}",
+                "author": {"id": BOT},
+                **body,
+            }
+            return _json(kept[number], 201)
+        state = {"close": "closed", "reopen": "opened"}.get(
+            body.pop("state_event", ""), kept[int(tail)]["state"]
+        )
+        kept[int(tail)] |= {**body, "state": state}
+        return _json(kept[int(tail)])
 
     def _list(self, request: Request) -> Response:
         per, page = int(request.args.get("per_page", 20)), int(request.args.get("page", 1))

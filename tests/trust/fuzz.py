@@ -25,11 +25,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import TemplateError
 
 from mlops_ci.adapters.bundle import MANIFEST, read_bundle, write_bundle
 from mlops_ci.adapters.data.evaluations import EvaluationFiles
@@ -48,7 +50,7 @@ from mlops_ci.core.lineage import DataFile, Lineage, Stage
 from mlops_ci.core.reachable import reachable
 from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.core.verdict import Result, Verdict
-from mlops_ci.errors import MlopsCiError
+from mlops_ci.errors import EvidenceError, MlopsCiError
 from mlops_ci.render import render
 from mlops_ci.settings import policy_of, read_settings
 
@@ -170,7 +172,10 @@ def read_report(data: bytes, scratch: Path) -> None:
     """Read a JSON report, and render it."""
     (scratch / "report.json").write_bytes(data)
     for one in read_reports(scratch / "report.json"):
-        harmless(one)
+        try:
+            harmless(one)
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise EvidenceError(str(error)) from None  # as the verb `report` does
 
 
 def read_kept(data: bytes, scratch: Path) -> None:
@@ -334,11 +339,11 @@ def _restructured(rng: random.Random, data: bytes, kind: str) -> bytes:
             case 0 if isinstance(holder, dict):
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[str(rng.choice(VALUES))[:50]] = rng.choice(VALUES)
+                holder[str(rng.choice(VALUES))[:50]] = deepcopy(rng.choice(VALUES))
             case 2:
                 holder[key] = [holder[key]] if rng.random() < 0.5 else {"a": holder[key]}
             case _:
-                holder[key] = rng.choice(VALUES)
+                holder[key] = deepcopy(rng.choice(VALUES))
     text = json.dumps(value) if kind == "json" else yaml.safe_dump(_plain(value), allow_unicode=True)
     return text.encode("utf-8", "surrogatepass")
 

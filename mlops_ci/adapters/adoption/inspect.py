@@ -13,7 +13,8 @@ from typing import Any
 from mlops_ci.adapters.adoption.source_code import Code, read_code
 from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.dvc.config import DvcConfig
-from mlops_ci.adapters.dvc.project import Project, read_project
+from mlops_ci.adapters.dvc.graph import Project
+from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.yaml import load_values
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.core.adoption.facts import Facts, Forge, ProjectFact, StageFact, Table

@@ -27,7 +27,7 @@ from mlops_ci.adapters.ports import Console
 from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 
 _KEPT = ("md5", "size", "nfiles", "hash", "remote", "cloud", "files", "etag", "version_id")
-_FORGE = ("GITHUB_", "ACTIONS_", "RUNNER_TOKEN", "INPUT_", "CI_JOB_TOKEN", "MLFLOW_", "MLOPS_CI_")
+FORGE = ("GITHUB_", "ACTIONS_", "RUNNER_TOKEN", "INPUT_", "CI_JOB_TOKEN", "MLFLOW_", "MLOPS_CI_")
 _TRANSFER = re.compile(r"failed to transfer '\S+' - (.*)")
 # Of a file that an HTTP server does not have, DVC says only the address.
 _MISSING = re.compile(
@@ -68,7 +68,7 @@ class Remote:
         self.root = root
         self.cache = cache
         self.command = command
-        self.environment = {name: value for name, value in environment.items() if not name.startswith(_FORGE)}
+        self.environment = {name: value for name, value in environment.items() if not name.startswith(FORGE)}
         self.console = console
         self.timeout = timeout
         folder = root / ".dvc"

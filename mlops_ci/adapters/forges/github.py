@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from mlops_ci.adapters.forges import github_actions, github_event, sticky
+from mlops_ci.adapters.forges import github_actions, github_event, issues, sticky
 from mlops_ci.adapters.forges.github_comments import Approvals, PullRequestComments
+from mlops_ci.adapters.forges.github_requests import dispatch, propose
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
 from mlops_ci.core.report import Approval, Report, Source
@@ -166,7 +167,7 @@ class GitHubForge:
         return self._deliver_comment(stamp, compose)
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the job summary, the comment, annotations, and the commit status.
+        """Deliver a report to the comment, annotations and the job summary.
 
         Nothing here raises: what cannot be delivered one way is in the others, and said.
         """
@@ -175,7 +176,7 @@ class GitHubForge:
     def publish_together(
         self, reports: Sequence[Report], rendered: Sequence[Mapping[str, str]], comment: str, *, key: str
     ) -> str | None:
-        """Deliver several reports, the gravest first, with one comment; the status is the gravest's."""
+        """Deliver several reports, the gravest first, with one comment."""
         return self._publish(reports, rendered, {"comment": comment}, key)
 
     def _publish(
@@ -202,6 +203,52 @@ class GitHubForge:
     def reference(self, number: int) -> str | None:
         """Return the ref under which GitHub keeps a pull request's head, a fork's too."""
         return f"refs/pull/{number}/head"
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        if not self._token:
+            self._note("no token: no issue was opened or closed")
+            return None
+        tracker = issues.GitHubIssues(self._client, self._repository, graphql_url=self._graphql)
+        try:
+            found = issues.keep_one(tracker, key, title, body)
+        except RefusedError as error:
+            self._explain_refusal(error, "opening an issue", "issues: write")
+            return None
+        except ServiceError as error:
+            self._note(f"the issue could not be written: {error}")
+            return None
+        return found.url if found else None
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Start what listens: a workflow by its file name (``retrain.yml``), else a repository_dispatch.
+
+        Raises
+        ------
+        ServiceError
+            If GitHub fails or refuses.
+        """
+        try:
+            return dispatch(self._client, self._repository, event, values, self._env.get("GITHUB_REF_NAME"))
+        except RefusedError as error:
+            missing = "actions: write" if event.endswith((".yml", ".yaml")) else "contents: write"
+            self._explain_refusal(error, f"starting '{event}'", missing)
+            raise
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Open or update the pull request of a pushed branch; return its address.
+
+        Raises
+        ------
+        ServiceError
+            If GitHub fails or refuses.
+        """
+        target = self.source().target or self._env.get("GITHUB_REF_NAME", "main")
+        try:
+            return propose(self._client, self._repository, branch, target, (title, body))
+        except RefusedError as error:
+            self._explain_refusal(error, "opening a pull request", "pull-requests: write")
+            raise
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps of the same job."""

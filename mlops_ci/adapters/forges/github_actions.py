@@ -111,7 +111,7 @@ def event(env: Mapping[str, str]) -> dict[str, Any]:
         return {}
     try:
         payload = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON ({error})", remedy="unset GITHUB_EVENT_PATH") from error
     if not isinstance(payload, dict):
         raise UsageError(f"{path}: not a JSON object", remedy="unset GITHUB_EVENT_PATH")

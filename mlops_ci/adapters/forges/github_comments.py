@@ -17,6 +17,45 @@ MAY_WRITE = frozenset({"write", "maintain", "admin"})
 _FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 
 
+class Identity:
+    """Whom our token acts for, asked once."""
+
+    def __init__(self, client: Client, graphql_url: str) -> None:
+        self._client = client
+        self._graphql = graphql_url
+        self._me: tuple[str, int | None] | None = None
+
+    def wrote(self, item: Mapping[str, Any]) -> bool:
+        """Tell whether a comment or an issue is ours."""
+        login, number = self.known()
+        user = item.get("user") or {}
+        # A login can be renamed and taken by another; the number cannot.
+        return bool(user.get("id") == number if number is not None else user.get("login") == login)
+
+    def settle(self, item: Mapping[str, Any]) -> None:
+        """Learn who we are from something that we just wrote."""
+        user = item.get("user") or {}
+        self._me = (user.get("login", ""), user.get("id"))
+
+    def known(self) -> tuple[str, int | None]:
+        """Return our login and number.
+
+        REST refuses ``/user`` to the job's token; GraphQL's viewer needs no permission and knows
+        every kind of token. Where that fails, the job's token is the likely one, and the answer to
+        our first comment corrects us.
+        """
+        if self._me is None:
+            self._me = (JOB_TOKEN_LOGIN, None)
+            query = {"query": "query { viewer { login databaseId } }"}
+            try:
+                answer = self._client.send("POST", self._graphql, query, repeatable=True)
+                viewer = answer["data"]["viewer"]
+                self._me = (str(viewer["login"]), viewer.get("databaseId"))
+            except (RefusedError, KeyError, TypeError):
+                pass
+        return self._me
+
+
 class PullRequestComments:
     """The board of one pull request.
 
@@ -36,19 +75,12 @@ class PullRequestComments:
         self._client = client
         self._list = f"/repos/{repository}/issues/{number}/comments"
         self._one = f"/repos/{repository}/issues/comments"
-        self._graphql = graphql_url
-        self._me: tuple[str, int | None] | None = None
+        self._identity = Identity(client, graphql_url)
 
     def mine(self) -> list[Note]:
         """Return the comments that our token's identity wrote, over all pages."""
-        login, number = self._identity()
-        found = []
-        for item in self._client.pages(self._list):
-            user = item.get("user") or {}
-            # A login can be renamed and taken by another; the number cannot.
-            if user.get("id") == number if number is not None else user.get("login") == login:
-                found.append(_note(item))
-        return found
+        self._identity.known()  # before the list: a failure here is tried again without it
+        return [_note(item) for item in self._client.pages(self._list) if self._identity.wrote(item)]
 
     def read(self, note: int) -> Note | None:
         """Return a comment, or None where it is gone."""
@@ -58,8 +90,7 @@ class PullRequestComments:
     def create(self, body: str) -> Note:
         """Write a comment; the answer settles who we are."""
         item = self._client.send("POST", self._list, {"body": _sound(body)})
-        user = item.get("user") or {}
-        self._me = (user.get("login", ""), user.get("id"))
+        self._identity.settle(item)
         return _note(item)
 
     def update(self, note: int, body: str) -> bool:
@@ -70,24 +101,6 @@ class PullRequestComments:
     def delete(self, note: int) -> None:
         """Delete a comment, if it is still there."""
         _unless_gone(lambda: self._client.send("DELETE", f"{self._one}/{note}"))
-
-    def _identity(self) -> tuple[str, int | None]:
-        """Return login and number of whom our token acts for.
-
-        REST refuses ``/user`` to the job's token; GraphQL's viewer needs no permission and knows
-        every kind of token. Where that fails, the job's token is the likely one, and the answer to
-        our first comment corrects us.
-        """
-        if self._me is None:
-            self._me = (JOB_TOKEN_LOGIN, None)
-            query = {"query": "query { viewer { login databaseId } }"}
-            try:
-                answer = self._client.send("POST", self._graphql, query, repeatable=True)
-                viewer = answer["data"]["viewer"]
-                self._me = (str(viewer["login"]), viewer.get("databaseId"))
-            except (RefusedError, KeyError, TypeError):
-                pass
-        return self._me
 
 
 class Approvals:

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from mlops_ci.adapters.forges import sticky
+from mlops_ci.adapters.forges import issues, sticky
 from mlops_ci.adapters.forges.terminal import TerminalConsole
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
 from mlops_ci.core.report import Approval, Report, Source
-from mlops_ci.errors import ServiceError
+from mlops_ci.errors import ServiceError, UsageError
 
 NOTE_LIMIT = 65_536  # GitLab holds a million characters; what reads well on one forge reads well on both
 COMMAND = "/mlops-ci accept"
@@ -243,6 +243,61 @@ class GitLabForge:
     def reference(self, number: int) -> str | None:
         """Return None: the checkout has the change."""
         return None
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        if not self._token:
+            self._console.warn("no issue: set MLOPS_CI_GITLAB_TOKEN to a token with the scope api")
+            return None
+        try:
+            found = issues.keep_one(issues.GitLabIssues(self._client, self._project), key, title, body)
+        except ServiceError as error:
+            self._console.warn(f"the issue could not be written: {error}")
+            return None
+        return found.url if found else None
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Start a pipeline of the project, with the event and its values as variables.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails or refuses.
+        UsageError
+            If there is no token.
+        """
+        self._with_token("to start a pipeline")
+        given = {"MLOPS_CI_EVENT": event} | {f"MLOPS_CI_{k.upper()}": v for k, v in values.items()}
+        branch = self._env.get("CI_DEFAULT_BRANCH") or self._env.get("CI_COMMIT_REF_NAME") or "main"
+        variables = [{"key": key, "value": value} for key, value in given.items()]
+        made = self._client.send("POST", f"{self._project}/pipeline", {"ref": branch, "variables": variables})
+        return f"pipeline {made.get('web_url') or made['id']}"
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Open or update the merge request of a pushed branch; return its address.
+
+        Raises
+        ------
+        ServiceError
+            If GitLab fails or refuses.
+        UsageError
+            If there is no token.
+        """
+        self._with_token("to open a merge request")
+        place = f"{self._project}/merge_requests"
+        for open_one in self._client.pages(place, state="opened", source_branch=branch):
+            given = {"title": title, "description": body}
+            return str(self._client.send("PUT", f"{place}/{open_one['iid']}", given)["web_url"])
+        target = self._env.get("CI_DEFAULT_BRANCH") or "main"
+        request = {"source_branch": branch, "target_branch": target, "title": title, "description": body}
+        return str(self._client.send("POST", place, request)["web_url"])
+
+    def _with_token(self, doing: str) -> None:
+        if not self._token:
+            raise UsageError(
+                f"a token is needed {doing}",
+                remedy="set MLOPS_CI_GITLAB_TOKEN to a project access token with the scope api",
+            )
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""

@@ -13,6 +13,7 @@ from typing import TextIO
 from mlops_ci.adapters import colours
 from mlops_ci.adapters.ports import Console, PullRequest, Repository
 from mlops_ci.core.report import Approval, Report, Source
+from mlops_ci.errors import UsageError
 
 BOLD, YELLOW, RED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 # CSI and OSC sequences, then any other control character but tab.
@@ -143,6 +144,29 @@ class TerminalForge:
 
     def reference(self, number: int) -> str | None:
         """Return None: the checkout has the change."""
+        return None
+
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Say what would be an issue on a forge."""
+        self._console.info(f"issue: {title}" if body is not None else f"no issue: {key}")
+        return None
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Say that there is nobody to start it here.
+
+        Raises
+        ------
+        UsageError
+            Always: a trigger that nobody hears must not count as one.
+        """
+        raise UsageError(
+            f"there is nothing here that '{event}' could start",
+            remedy="run this in a job of GitHub or GitLab, or set `retrain.command`",
+        )
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Say that the branch is there, to be pushed and proposed by hand."""
+        self._console.info(f"branch {branch}: {title}")
         return None
 
     def outputs(self, values: Mapping[str, str]) -> None:

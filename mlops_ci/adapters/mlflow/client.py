@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlops_ci.adapters.mlflow.errors import public, told
-from mlops_ci.errors import MlopsCiError, UsageError
+from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 
 T = TypeVar("T")
 
@@ -30,7 +31,9 @@ QUIET = {
 # MLflow's own defaults (7 retries, 120 s each) leave a user of a dead server waiting for minutes.
 # Until the server has answered once, it gets two tries of 10 s; later calls may be large uploads.
 FIRST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-LATER = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+LATER = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+BUDGET = 300.0
+"""Seconds that all calls of one connection may take together, transfers of artifacts apart."""
 PATIENCE = {"MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.5"}
 
 
@@ -126,6 +129,7 @@ class Connection:
         self.registry = resolved(registry_uri, root) if registry_uri else self.tracking
         self._client: Any = None
         self._reached = False
+        self._spent = 0.0
 
     @property
     def folder(self) -> Path | None:
@@ -148,13 +152,15 @@ class Connection:
         return public(self.tracking).rstrip("/")
 
     @contextmanager
-    def calls(self, purpose: str) -> Iterator[Any]:
+    def calls(self, purpose: str, *, transfers: bool = False) -> Iterator[Any]:
         """Lend the client (an `mlflow.MlflowClient`) for some calls; failures come out as ours.
 
         Parameters
         ----------
         purpose
             What is being tried, as in "cannot <purpose>".
+        transfers
+            True where it moves artifacts, which may be large.
 
         Raises
         ------
@@ -165,6 +171,10 @@ class Connection:
         EvidenceError
             If something it should have is not there.
         """
+        if self._spent > BUDGET:
+            problem = f"{public(self.tracking)} is too slow, its {BUDGET:.0f} s are up: cannot {purpose}"
+            raise ServiceError("MLflow", problem, remedy="Look at the server, then run this again.")
+        started = time.monotonic()
         with quiet(LATER if self._reached else FIRST, self._token):
             try:
                 self._client = self._client or self._connect()
@@ -184,6 +194,8 @@ class Connection:
                 if type(failure).__module__ == "builtins" and not isinstance(failure, OSError):
                     raise
                 raise told(purpose, failure, (self.tracking, self.registry)) from failure
+            finally:
+                self._spent += 0.0 if transfers else time.monotonic() - started
 
     def _connect(self) -> Any:
         for uri in (self.tracking, self.registry):

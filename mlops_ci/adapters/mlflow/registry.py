@@ -86,7 +86,7 @@ class MlflowRegistry:
             If the run or the artifact is not there (any more).
         """
         into.mkdir(parents=True, exist_ok=True)
-        with self._connection.calls(f"download '{artifact}' of run {run_id}") as client:
+        with self._connection.calls(f"download '{artifact}' of run {run_id}", transfers=True) as client:
             run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
             if run is None or not runs.exists(client, run_id, artifact):
                 raise EvidenceError(
@@ -94,7 +94,7 @@ class MlflowRegistry:
                     remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
                     "an evaluation anew.",
                 )
-            fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
+            fetched = runs.fetch(client, run_id, artifact, into)
         # `mlflow.pyfunc.load_model("models:/...")` leaves this file in the very store if that is a local
         # folder; it is no part of the model, and would change its digest.
         if (fetched / "MLmodel").is_file():
@@ -116,7 +116,7 @@ class MlflowRegistry:
         """
         runs.checked_metrics(candidate.metrics)
         runs.layout(candidate.artifacts, adopted=False)
-        with self._connection.calls(f"record the candidate of '{candidate.model}'") as client:
+        with self._connection.calls(f"record the candidate of '{candidate.model}'", transfers=True) as client:
             run = candidates.same_candidate(client, candidate)
             if run is not None:
                 runs.accumulate(client, run, candidate)
@@ -211,7 +211,9 @@ class MlflowRegistry:
             If the version does not exist, or its run is deleted.
         """
         placed = runs.layout(artifacts, adopted=False)
-        with self._connection.calls(f"attach evidence to version {version} of '{model}'") as client:
+        with self._connection.calls(
+            f"attach evidence to version {version} of '{model}'", transfers=True
+        ) as client:
             found = versions.existing(client, model, version)
             run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
             if run_id:
@@ -247,7 +249,7 @@ class MlflowRegistry:
     def keep(self, run_id: str, artifacts: Mapping[str, Path], tags: Mapping[str, str]) -> None:
         """Add artifacts to a candidate's run, then tags."""
         placed = runs.layout(artifacts, adopted=False)
-        with self._connection.calls(f"keep what was decided with run {run_id}") as client:
+        with self._connection.calls(f"keep what was decided with run {run_id}", transfers=True) as client:
             for target, local in placed.items():
                 runs.upload(client, run_id, local, target)
             for name, value in tags.items():

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow.errors import patiently
+from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, ServiceError
@@ -218,6 +218,28 @@ def exists(client: Any, run_id: str, artifact: str) -> bool:
     """Return whether a run holds an artifact, a file or a folder."""
     parent = posixpath.dirname(artifact)
     return any(item.path == artifact for item in client.list_artifacts(run_id, parent or None))
+
+
+def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
+    """Download an artifact that the run was seen to hold a moment ago.
+
+    Raises
+    ------
+    ServiceError
+        If it is not handed out: whatever MLflow calls that now, the evidence is not gone.
+    """
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
+
+    try:
+        return Path(client.download_artifacts(run_id, artifact, str(into)))
+    except MlflowException as failure:
+        if failure.error_code not in (MISSING, INVALID):
+            raise
+        raise ServiceError(
+            "MLflow",
+            f"it lists '{artifact}' of run {run_id}, but does not hand it out",
+            remedy="Look at the server and its artifact store, then run this again.",
+        ) from failure
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_ci.core.bundle import Manifest
-from mlops_ci.core.canary.reading import Reading
-from mlops_ci.core.evidence import Evaluation
+
+if TYPE_CHECKING:  # numpy, which half of the verbs do without
+    from mlops_ci.core.canary.reading import Reading
+    from mlops_ci.core.evidence import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,5 +66,32 @@ class Forge(Protocol):
     def reference(self, number: int) -> str | None:
         """Return the git ref of a change's head; None where a checkout always has it."""
 
+    def issue(self, key: str, title: str, body: str | None) -> str | None:
+        """Open or update the one issue of a key; None as the body closes it where it is open.
+
+        Return its address, or None where there is none. Nothing is raised: it is said where an issue
+        cannot be written.
+        """
+
+    def dispatch(self, event: str, values: Mapping[str, str]) -> str:
+        """Start what the repository has set up for an event; return where it was sent, in words.
+
+        Raises
+        ------
+        ServiceError
+            If it was not started.
+        UsageError
+            If there is nowhere to send it.
+        """
+
+    def propose(self, branch: str, title: str, body: str) -> str | None:
+        """Open or update the pull request of a pushed branch; return its address, None where it has none.
+
+        Raises
+        ------
+        ServiceError
+            If the forge fails or refuses.
+        """
+
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps of the same job."""

@@ -31,12 +31,16 @@ def judge(path: str, document: Any) -> list[Check]:
     if not any(ours.values()):
         return []
     found: list[Check] = []
+    events = _events(document)
     gating = {name for name, commands in ours.items() if any(command in _GATES for command in commands)}
     if gating:
-        found += _triggers(path, _events(document))
+        found += _triggers(path, events)
     for name, commands in ours.items():
         if commands:
             found += _job(path, name, jobs[name], document, gates=name in gating)
+            # What a workflow_run gates by is a commit status, which is missing where the job is skipped.
+            if name in gating and "workflow_run" not in events:
+                found += _skipping(path, name, jobs[name])
     found += _references(path, document)
     return found or [ok(path, "runs mlops-ci, and has none of the known pitfalls")]
 
@@ -97,22 +101,25 @@ def _triggers(path: str, events: Mapping[str, Any]) -> Iterator[Check]:
             )
 
 
-def _job(
-    path: str, name: str, job: Mapping[str, Any], document: Mapping[Any, Any], *, gates: bool
-) -> Iterator[Check]:
+def _skipping(path: str, name: str, job: Mapping[str, Any]) -> Iterator[Check]:
     condition = str(job.get("if") or "")
-    if gates and job.get("needs") and "always()" not in condition:
+    if job.get("needs") and "always()" not in condition:
         yield failed(
             path,
             f"job `{name}` is skipped when a job it needs fails, and a skipped check counts as passed",
             "Add `if: always()` to the job: it fails by itself where there is no evidence.",
         )
-    elif gates and condition and "always()" not in condition:
+    elif condition and "always()" not in condition:
         yield failed(
             path,
             f"job `{name}` has `if: {condition}`: where that is false, the check counts as passed",
             "Remove the condition from the job.",
         )
+
+
+def _job(
+    path: str, name: str, job: Mapping[str, Any], document: Mapping[Any, Any], *, gates: bool
+) -> Iterator[Check]:
     loose = [f"job `{name}`"] if job.get("continue-on-error") else []
     loose += [
         "the step of mlops-ci"

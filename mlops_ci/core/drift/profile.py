@@ -193,8 +193,15 @@ class Profile:
             return cls(rows=int(data["rows"]), columns=columns, min_count=int(data["min_count"]))
         except InvalidProfileError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise InvalidProfileError(f"not a profile, or damaged: {problem!r}") from problem
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as problem:
+            raise InvalidProfileError(f"not a profile, or damaged: {problem!r:.300}") from problem
 
 
 def _fitting(column: ColumnProfile, min_count: int) -> ColumnProfile:

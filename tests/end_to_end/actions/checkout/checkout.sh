@@ -28,7 +28,11 @@ fi
 specs=("+${sha:-$REF}${target:+:$target}")
 fetch=(git fetch --quiet --no-recurse-submodules --prune)
 if [ "$DEPTH" = 0 ]; then
-  specs+=("+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*")
+  everything=("+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*")
+  case "$target" in
+    refs/remotes/origin/* | refs/tags/*) specs=("${everything[@]}") ;; # git refuses two sources of one ref
+    *) specs+=("${everything[@]}") ;;
+  esac
 else
   fetch+=(--no-tags "--depth=$DEPTH")
 fi

@@ -1,0 +1,1 @@
+"""Watching production: windows, estimates without labels, and what follows over several windows."""

@@ -1,0 +1,23 @@
+"""What `deploy_command` runs: fetch the versions that are to serve, and tell the router each one's share."""
+
+import json
+import os
+import pathlib
+
+PLACE = pathlib.Path(__file__).parent
+name = os.environ["MLOPS_CI_MODEL_NAME"]
+champion = os.environ["MLOPS_CI_MODEL_VERSION"]
+challenger = os.environ.get("MLOPS_CI_CHALLENGER", "")
+share = float(os.environ.get("MLOPS_CI_SHARE", "0"))
+shares = {champion: 1 - share, challenger: share} if challenger else {champion: 1.0}
+
+for version in shares:
+    folder = PLACE / "models" / version
+    if not folder.exists():
+        import mlflow
+
+        mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder))
+# In one step: a request sees the old shares or the new ones.
+new = PLACE / "router.json.new"
+new.write_text(json.dumps({"shares": shares}) + "\n")
+new.replace(PLACE / "router.json")

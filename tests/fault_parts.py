@@ -1,0 +1,274 @@
+"""Check, promote and rollback between services that break: what is asked for, and what comes of each fault."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from dvc_repo import DvcRepo
+from fakes.fault_proxy import Fault, FaultProxy, make_certificates
+from fakes.git_server import GitServer
+from fakes.github import GitHub
+from fakes.runner import Runner
+from mlflow_parts import Server
+from promotion_parts import Story, scratch, story_with_candidate
+
+from mlops_ci.adapters import http, ledger
+from mlops_ci.commands.check import check
+from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.commands.reproduce import reproduce
+from mlops_ci.core.ledger import project
+from mlops_ci.errors import MlopsCiError, ServiceError
+from mlops_ci.render import FORMS, render
+
+VERBS = ("check", "promote", "rollback")
+NAMES = {"mlflow": ("MLflow",), "forge": ("GitHub",), "git": ("the ledger", "git")}
+# A stated share of the real patience, so that a run of hundreds of cases takes minutes.
+IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes
+    ----------
+    code
+        Exit code as a user would see it.
+    said
+        The headline, or the error's words.
+    problems
+        What must not be; empty where all is well.
+    """
+
+    verb: str
+    service: str
+    request: str
+    fault: Fault
+    code: int
+    said: str
+    seconds: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass
+class World:
+    """One MLflow server, one forge, one git server, each behind a proxy, and a story that is copied for each case."""
+
+    folder: Path
+    server: Server
+    proxies: dict[str, FaultProxy]
+    github: GitHub
+    templates: dict[str, Story]
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    last: Path | None = None
+
+    def clean(self, verb: str) -> dict[str, list[str]]:
+        """Run a verb without a fault; return what each service was asked."""
+        outcome = self.run(verb, "mlflow", None)
+        assert not outcome.problems, outcome
+        assert outcome.code == {"check": 1, "promote": 0, "rollback": 0}[verb], outcome
+        return {name: list(proxy.seen) for name, proxy in self.proxies.items()}
+
+    def run(self, verb: str, service: str, fault: Fault | None) -> Outcome:
+        """Run a verb with a fault in one service, then look at all there is."""
+        story = self._fresh(verb)
+        for name, proxy in self.proxies.items():
+            proxy.arm(fault if name == service else None)
+        start = time.monotonic()
+        code, said = self._carry_out(verb, story)
+        took = time.monotonic() - start
+        seen = {name: list(proxy.seen) for name, proxy in self.proxies.items()}
+        for proxy in self.proxies.values():
+            proxy.arm()
+        problems = self._judged(verb, service, story, code, said)
+        for name, proxy in self.proxies.items():
+            proxy.seen = seen[name]
+        at = fault.at if fault else 0
+        request = seen[service][at] if at < len(seen[service]) else "-"
+        return Outcome(
+            verb, service, request, fault or Fault("none", 0, 0), code, said, took, tuple(problems)
+        )
+
+    def _fresh(self, verb: str) -> Story:
+        """Return a copy of the story for a verb; the server's database becomes what it was."""
+        template = self.templates[verb]
+        folder = self.folder / f"case-{next(self.numbers)}"
+        shutil.copytree(template.repo.root.parent, folder, symlinks=True)
+        if self.last is not None:
+            shutil.rmtree(self.last, ignore_errors=True)
+        self.last = folder
+        with (
+            contextlib.closing(sqlite3.connect(self.folder / f"{verb}.db")) as kept,
+            contextlib.closing(sqlite3.connect(self.server.folder / "server.db", timeout=30)) as live,
+        ):
+            kept.backup(live)
+        git = folder.relative_to(self.folder)
+        ledger_url = f"{self.proxies['git'].url.rstrip('/')}/{git}/origin.git"
+        self.github.comments.clear()
+        return replace(
+            template,
+            repo=DvcRepo(folder / "work"),
+            tracking_uri=self.proxies["mlflow"].url,
+            ledger_url=ledger_url,
+        )
+
+    def _carry_out(self, verb: str, story: Story) -> tuple[int, str]:
+        try:
+            if verb == "check":
+                return self._check(story)
+            report = story.promote() if verb == "promote" else story.rollback(reason="alarms")
+        except MlopsCiError as error:
+            return error.exit_code, str(error)
+        return report.exit_code, report.headline
+
+    def _check(self, story: Story) -> tuple[int, str]:
+        """Check as the command line does on GitHub: announce, judge, publish."""
+        pull = self.github.pulls[7]
+        pull.head, pull.base = story.repo.git("rev-parse", "HEAD"), story.repo.git("rev-parse", "origin/main")
+        runner = Runner(self.github, story.repo.root.parent / "runner", api=self.proxies["forge"].url)
+        forge = runner.forge(sleep=lambda _: None)
+        with scratch() as folder:
+            tools = story.tools(folder, forge=forge)
+            source = replace(forge.source(), target="main", base=pull.base)
+            try:
+                forge.announce("Checking.", key="check classifier")
+                report = check(story.settings, tools, reproduce(story.settings, tools, source), source)
+            except MlopsCiError as error:
+                report = could_not_tell("classifier", error, source)
+            rendered = {form: render(report, form, {}) for form in FORMS}
+            try:
+                forge.publish(report, rendered, key="check classifier")
+            except MlopsCiError as error:
+                return error.exit_code, str(error)
+        said = f"{report.headline} {report.summary}" if report.exit_code != 1 else report.headline
+        return report.exit_code, said
+
+    def _judged(self, verb: str, service: str, story: Story, code: int, said: str) -> list[str]:
+        """Return what is wrong with an outcome, after the next run has had its chance to finish things."""
+        problems = []
+        right = {"check": 1, "promote": 0, "rollback": 0}[verb]
+        if code not in (right, ServiceError.exit_code):
+            problems.append(f"exit {code}: {said}")
+        if code == ServiceError.exit_code and not any(name in said for name in NAMES[service]):
+            problems.append(f"does not name the service: {said}")
+        calm = replace(story, tracking_uri=self.server.uri, ledger_url=str(story.origin))
+        if verb == "check":
+            wrong = [b for b in self.github.bodies(7) if "makes the model worse" not in b and code == 1]
+            # A comment that could not be written is no wrong verdict: the job's exit code is the gate.
+            problems += [f"comment: {body[:80]}" for body in wrong if service != "forge"]
+            passing = [b for b in self.github.bodies(7) if "safe to merge" in b.lower()]
+            problems += ["a comment says that it may be merged"] if passing else []
+            problems += [] if calm.aliases() == {"champion": "1"} else [f"aliases {calm.aliases()}"]
+            return problems
+        before, after = ("1", "2") if verb == "promote" else ("2", "1")
+        calm.reconcile(merged=False)
+        history, aliases = calm.history(), calm.aliases()
+        state = project(history)
+        if aliases.get("champion") not in (before, after) or (
+            history.entries and state.champion != aliases["champion"]
+        ):
+            problems.append(f"half a state: ledger {state.champion}, aliases {aliases}")
+        if state.open is not None:
+            problems.append("something is still open")
+        if code == right and aliases.get("champion") != after:
+            problems.append("reported as done, and is not")
+        if verb == "promote":
+            done = calm.promote()
+            versions = [one.ref.version for one in calm.registry().history("classifier")]
+            if done.exit_code or calm.aliases()["champion"] != "2" or len(versions) != 2:
+                problems.append(f"the next promote: {done.headline}, versions {versions}")
+        return problems
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """Shorten all patience to a share: the tries stay as many, but for MLflow's."""
+    before = dict(os.environ)
+    kept = http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time
+    os.environ.update(IMPATIENT)
+    http.READ_TIMEOUT, ledger._TIMEOUT = 1.0, 2
+    ledger.time = SimpleNamespace(sleep=lambda _: None)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time = kept  # type: ignore[assignment]
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def world(folder: Path, server: Server, dvc_template: DvcRepo, *, tls: bool = False) -> Iterator[World]:
+    """Make the templates on a real server, and put proxies before all services."""
+    from dvc_repo import copy_dvc_repo
+
+    story = story_with_candidate(
+        copy_dvc_repo(dvc_template, folder / "promote"), Path(), tracking_uri=server.uri
+    )
+    _keep(server, folder / "promote.db")
+    promoted = replace(story, repo=_copied(story, folder / "rollback"))
+    promoted.promote()
+    _keep(server, folder / "rollback.db")
+    _restore(server, folder / "promote.db")
+    worse = replace(story, repo=_copied(story, folder / "check"))
+    worse.change(0.95, branch="worse")
+    _keep(server, folder / "check.db")
+    options: dict[str, Any] = {"delay": 2.5}
+    with contextlib.ExitStack() as stack:
+        if tls:
+            options["certificates"] = make_certificates(folder)
+            stack.enter_context(_trusting(folder / "authority.pem"))
+        git = stack.enter_context(GitServer(folder, writers=[""]))
+        github = stack.enter_context(GitHub())
+        github.add_pull(7, "0" * 40, branch="worse", target="main")
+        upstream = {"mlflow": server.uri, "git": git.url, "forge": github.url}
+        proxies = {name: stack.enter_context(FaultProxy(url, **options)) for name, url in upstream.items()}
+        templates = {"promote": story, "rollback": promoted, "check": worse}
+        yield World(folder, server, proxies, github, templates)
+
+
+@contextlib.contextmanager
+def _trusting(authority: Path) -> Iterator[None]:
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(authority)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def _copied(story: Story, folder: Path) -> DvcRepo:
+    shutil.copytree(story.repo.root.parent, folder, symlinks=True)
+    return DvcRepo(folder / "work")
+
+
+def _keep(server: Server, place: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(server.folder / "server.db", timeout=30)) as live,
+        contextlib.closing(sqlite3.connect(place)) as kept,
+    ):
+        live.backup(kept)
+
+
+def _restore(server: Server, place: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(place)) as kept,
+        contextlib.closing(sqlite3.connect(server.folder / "server.db", timeout=30)) as live,
+    ):
+        kept.backup(live)

@@ -1,0 +1,78 @@
+"""Services that break at any request: the right verdict or exit 4, and never half a state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dvc_repo import DvcRepo
+from fakes.fault_proxy import Fault, FaultProxy
+from fakes.git_server import GitServer
+from fault_parts import VERBS, impatient, world
+from mlflow_parts import Server
+from promotion_parts import Story
+
+from benchmarks.faults import cases
+from mlops_ci.core.ledger import project
+from mlops_ci.errors import ServiceError
+
+PUSH = 5
+"""Number of the request that pushes the first line."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "times", "code"), [("lost", 1, 0), ("half", 1, 0), ("503", None, 4), ("html", None, 4)]
+)
+def test_a_ledger_that_breaks_when_it_is_written(
+    story: Story, mode: str, times: int | None, code: int
+) -> None:
+    """The intent's push: lost after it was accepted, cut short, refused for ever."""
+    with (
+        GitServer(story.origin.parent, writers=[""]) as git,
+        FaultProxy(git.url) as proxy,
+        impatient(),
+    ):
+        told = replace(story, ledger_url=f"{proxy.url}/origin.git")
+        # Reading an empty branch asks twice; then a push asks where the branch is, and sends.
+        proxy.arm(Fault(mode, PUSH, times))
+        if code == 0:
+            assert told.promote().exit_code == 0
+        else:
+            with pytest.raises(ServiceError, match="the ledger"):
+                told.promote()
+        assert "git-receive-pack" in proxy.seen[PUSH]
+        proxy.arm()
+    story.reconcile(merged=False)
+    state = project(story.history())
+    assert story.aliases()["champion"] == (state.champion or "1")
+    assert state.open is None
+    assert story.promote().exit_code == 0
+    assert story.aliases()["champion"] == "2"
+    assert (
+        len([one for one in story.history().entries if one.event == "promote" and one.phase == "intent"]) == 1
+    )
+
+
+@pytest.mark.e2e
+def test_a_fixed_sample_of_faults_at_every_verb(
+    tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo
+) -> None:
+    modes = ["slow", "reset", "lost", "half", "429", "500", "503", "html"]
+    with world(tmp_path, mlflow_server, dvc_template) as found, impatient():
+        clean = {verb: found.clean(verb) for verb in VERBS}
+        outcomes = [found.run(*case) for case in cases(clean, 3, 24, modes)]
+    assert [one for one in outcomes if one.problems] == []
+    assert {one.code for one in outcomes} == {0, 1, 4}
+
+
+@pytest.mark.e2e
+def test_an_expired_certificate_is_said(tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo) -> None:
+    with world(tmp_path, mlflow_server, dvc_template, tls=True) as found, impatient():
+        outcomes = [
+            found.run("check", "mlflow", Fault("expired", 0)),
+            found.run("promote", "git", Fault("expired", 4)),
+            found.run("rollback", "mlflow", Fault("expired", 9)),
+        ]
+    assert [(one.code, one.problems) for one in outcomes] == [(4, ())] * 3
+    assert "certificate" in outcomes[0].said
