@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 # section -> pages in order; a name that ends with a slash stands for the other pages of that folder
 SECTIONS: dict[str, list[str]] = {
-    "Start": ["index.md", "tutorial.md", "adoption.md", "how-it-works.md"],
+    "Start": ["index.md", "tutorial.md", "init.md", "how-it-works.md"],
     "Guides": ["how-to/", "report.md", "promotion.md", "canary.md", "monitoring.md"],
     "Coming from": ["coming-from/"],
     "Understand": ["explanation/verdicts.md", "explanation/drift.md", "explanation/", "ledger.md", "threat-model.md"],
