@@ -14,10 +14,10 @@ export UV_PROJECT_ENVIRONMENT="$home/env" UV_NO_PROGRESS=1 UV_NO_CONFIG=1
 # One command runs here: compiling all of scipy for it takes longer than compiling what it imports.
 export UV_COMPILE_BYTECODE=0
 
-# A job that runs the change's code gets copies: through a hard link a stage could write into uv's cache. The jobs
-# that only decide run none, and are spared copying 450 MB.
+# Copies, since through a hard link a stage or a deploy command could write into uv's cache. The job that only
+# decides runs nobody's code, and is spared copying 450 MB.
 case "$MLOPS_CI_COMMAND:${MLOPS_CI_EVIDENCE:+evidence}" in
-  check:evidence | promote: | reconcile: | rollback:) export UV_LINK_MODE=hardlink ;;
+  check:evidence) export UV_LINK_MODE=hardlink ;;
   *) export UV_LINK_MODE=copy ;;
 esac
 
