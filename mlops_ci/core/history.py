@@ -20,7 +20,16 @@ class Happening:
     """Something that happened to a version: when, by whom, and what was said."""
 
     what: Literal[
-        "promoted", "adopted", "deployed", "not served", "rolled back", "replaced", "returned to", "canary"
+        "promoted",
+        "adopted",
+        "deployed",
+        "not served",
+        "rolled back",
+        "replaced",
+        "returned to",
+        "canary",
+        "retraining triggered",
+        "retrained",
     ]
     time: str
     actor: str = ""
@@ -52,22 +61,40 @@ class Passage:
 
 
 def passages(history: History, environment: str = "") -> list[Passage]:
-    """Return the way of every version that was ever champion or canary, in the order of their start."""
+    """Return the way of every version that was ever champion or canary, in the order of their start.
+
+    The first version that starts on other data after a retraining was triggered is what came of it.
+    """
     entries = [entry for entry in history.entries if entry.environment == environment]
     abandoned = {entry.intent for entry in entries if entry.phase == "abandoned"}
     decided = {entry.nonce: entry for entry in moves(entries) if entry.nonce not in abandoned}
     found: dict[str, Passage] = {}
     champion: str | None = None
+    asked: Entry | None = None
 
     def add(version: str, happening: Happening) -> None:
         if version in found:
             one = found[version]
             found[version] = replace(one, happenings=(*one.happenings, happening))
 
+    def start(version: str, entry: Entry) -> None:
+        nonlocal asked
+        if version in found:
+            return
+        found[version] = Passage(version=version, entry=entry)
+        if asked is not None and entry.data != asked.data:
+            add(version, _said(asked, "retrained", f"since version {asked.from_version} had {asked.reason}"))
+            asked = None
+
     for entry in entries:
+        if entry.event == "retrain":
+            if entry.phase == "recorded" and entry.intent is None and entry.nonce not in abandoned:
+                asked = entry
+                add(entry.from_version or "", _said(entry, "retraining triggered", entry.reason))
+            continue
         if entry.event == "canary" and entry.to_version:
             if entry.phase == "intent":
-                found.setdefault(entry.to_version, Passage(version=entry.to_version, entry=entry))
+                start(entry.to_version, entry)
                 add(entry.to_version, _said(entry, "canary", canary_act(entry)))
             continue
         about = decided.get(entry.intent or "")
@@ -81,8 +108,7 @@ def passages(history: History, environment: str = "") -> list[Passage]:
             detail = f"by version {target}" if not back else f"to version {target}"
             reason = f": {entry.reason}" if entry.reason else ""
             add(champion, _said(entry, "rolled back" if back else "replaced", detail + reason))
-        if target not in found:
-            found[target] = Passage(version=target, entry=entry)
+        start(target, entry)
         what: Any = {"promote": "promoted", "adopt": "adopted"}.get(entry.event, "returned to")
         add(target, _said(entry, what, entry.reason))
         champion = target

@@ -116,8 +116,8 @@ def windows_of(history: History, metric: str) -> list[Seen]:
         if found is None or found.get("value") is None:
             continue
         value, expected = found["value"], found.get("holdout")
-        lower, upper = found.get("lower"), found.get("upper")
-        known = expected is not None and lower is not None and upper is not None
+        # kept is the interval of the difference to the holdout's value
+        lower, upper = (_sum(expected, found.get(end)) for end in ("lower", "upper"))
         state: Literal["fine", "drift", "loss"] = "drift" if "drift" in one.raised else "fine"
         made.append(
             Seen(
@@ -125,11 +125,14 @@ def windows_of(history: History, metric: str) -> list[Seen]:
                 until=one.end,
                 version=one.champion,
                 value=value,
-                # kept is the interval of the difference to the holdout
-                lower=expected + lower if known else None,
-                upper=expected + upper if known else None,
+                lower=lower,
+                upper=upper,
                 expected=expected,
                 state="loss" if "loss" in one.raised else state,
             )
         )
     return made
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other

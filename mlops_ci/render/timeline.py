@@ -58,7 +58,8 @@ def _natural(version: str) -> tuple[int, str]:
 def _months(low: float, high: float, across: Place, floor: float) -> str:
     """Return a line and a name for the first of each month; years where they begin."""
     at = datetime.fromtimestamp(low, UTC)
-    year, month, made = at.year, at.month, []
+    year, month = at.year, at.month
+    made: list[str] = []
     every = max(1, round((high - low) / (86_400 * 30.4) / 14))
     while True:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)

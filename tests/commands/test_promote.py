@@ -17,7 +17,7 @@ from mlops_ci.adapters.mlflow.client import quiet
 from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger import Entry, project
 from mlops_ci.core.report import Approval
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 
@@ -54,6 +54,19 @@ def test_a_squashed_candidate_is_promoted_with_what_is_known_of_it(story: Story)
     assert version is not None
     assert version.ref.digest == intent.digests["model"]
     assert version.tags[tags.ledger_head("champion")] == history.digest_of(intent.nonce)
+
+
+def test_a_history_that_only_saw_things_does_not_keep_the_first_champion_out(story: Story) -> None:
+    with scratch() as folder:
+        ledger = story.ledger(folder / "ledger.git")
+        seen = Entry(
+            event="monitor", phase="recorded", model=MODEL, nonce="seen", time="2026-01-01T00:00:00Z"
+        )
+        ledger.append(ledger.read(MODEL), seen)
+    story.promote()
+    events = [(entry.event, entry.phase, entry.to_version) for entry in story.history().entries]
+    assert events[:2] == [("monitor", "recorded", None), ("adopt", "intent", "1")]
+    assert story.aliases() == {"champion": "2", "previous": "1"}
 
 
 def test_promoting_twice_promotes_once(story: Story) -> None:

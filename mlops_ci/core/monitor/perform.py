@@ -14,9 +14,9 @@ from mlops_ci.core.gate.builders import measure_of
 from mlops_ci.core.gate.decision import correct_family
 from mlops_ci.core.gate.estimate import Level, Rules, UndefinedError
 from mlops_ci.core.gate.judge import rules_of
-from mlops_ci.core.gate.messages import number
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.pair import pair_of
+from mlops_ci.core.numbers import decimals, fixed, signed, stated
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome
 
@@ -145,13 +145,14 @@ def _pvalue(before: Level, after: Level, sign: int, margin: float) -> float:
 def _told(one: Finding) -> Finding:
     if one.message or one.champion is None or one.candidate is None or one.interval is None:
         return one
-    before, after = number(one.champion, one.margin), number(one.candidate, one.margin)
+    places = decimals(one)
+    before, after = fixed(one.champion, places), fixed(one.candidate, places)
     words = {
-        Outcome.WORSE: f"a proven loss, more than the accepted {number(one.tolerance, one.margin)}",
+        Outcome.WORSE: f"a proven loss, more than the accepted {stated(one.tolerance, places)}",
         Outcome.BETTER: "better than on the holdout",
         Outcome.NON_INFERIOR: "no worse than on the holdout, within the margin",
     }.get(one.outcome, one.note or "not settled by these rows")
-    low, high = (number(end, one.margin) for end in one.interval)
+    low, high = (signed(end, places) for end in one.interval)
     return replace(
         one,
         message=f"{one.metric} is {after} in production and was {before} on the holdout: {words}"
