@@ -16,6 +16,7 @@ from mlops_ci.cli.options import (
     change_options,
     config_options,
     dry_run_option,
+    environment_option,
     ledger_options,
     output_options,
     registry_options,
@@ -52,6 +53,7 @@ _at = click.option(
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @_at
 @output_options
 @dry_run_option
@@ -106,6 +108,7 @@ def _with_issue(session: Session, unit: Unit, report: Report) -> Report:
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @_at
 @output_options
 @dry_run_option
