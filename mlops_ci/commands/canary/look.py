@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_ci.commands.canary import acts, saying
+from mlops_ci.commands.canary import acts, oddities, saying
 from mlops_ci.commands.moving import TRIES, Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.decide import Decision, Outcome, decide
@@ -142,8 +142,8 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
 
 
 def _said(found: Found, canary: Canary, rows: Outcomes, now: float) -> Found:
-    found.notices += saying.of_windows(found.seen, found.skipped, canary)
-    found.notices += saying.of_rows(rows, canary, now, LATE)
+    found.notices += oddities.of_windows(found.seen, found.skipped, canary)
+    found.notices += oddities.of_rows(rows, canary, now, LATE)
     return found
 
 
