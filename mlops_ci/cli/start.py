@@ -49,7 +49,7 @@ CHANGES = {
     show_default=True,
     help="Where to make the repository; it stays there for you to explore.",
 )
-@click.option("--loop", is_flag=True, help="The whole circle, on five months of real bicycle rentals.")
+@click.option("--loop", is_flag=True, help="The whole circle, on eight months of real bicycle rentals.")
 def demo(folder: Path, *, loop: bool) -> int:
     """Try it: a throw-away repository, a champion, and three changes to it.
 

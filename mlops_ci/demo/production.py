@@ -19,7 +19,7 @@ from mlops_ci.demo.repository import DemoRepository, demo_environment
 from mlops_ci.errors import PipelineError
 from mlops_ci.render import template_folder
 
-A_DAY = 300
+A_DAY = 400
 """Requests a day."""
 
 
@@ -60,16 +60,28 @@ class Production:
         shares: dict[str, float] = json.loads((self.folder / "router.json").read_text("utf-8"))["shares"]
         return shares
 
-    def serve(self, until: datetime) -> None:
+    def serve(self, until: datetime, beside: str = "") -> dict[str, float]:
         """Let time pass, and requests be answered.
+
+        Parameters
+        ----------
+        beside
+            A version that answers nobody: what it would have said is only counted.
+
+        Returns
+        -------
+        The share of right answers of ``all`` that was served, and of `beside`.
 
         Raises
         ------
         PipelineError
             If the serving program fails.
         """
-        self._run("serve.py", written(self.now), written(until), "--a-day", str(A_DAY))
+        more = ["--beside", beside] if beside else []
+        said = self._run("serve.py", written(self.now), written(until), "--a-day", str(A_DAY), *more)
         self._pass(until)
+        right: dict[str, float] = json.loads(said)
+        return right
 
     def right(self) -> dict[str, float]:
         """Return the share of right answers by version, in what was served last."""
@@ -98,7 +110,7 @@ class Production:
         self.now = until
         (self.folder / "now").write_text(written(until) + "\n", encoding="utf-8")
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         command = [sys.executable, str(self.folder / program), *arguments]
         done = subprocess.run(
             command, env={**os.environ, **demo_environment()}, capture_output=True, text=True, check=False
@@ -106,6 +118,7 @@ class Production:
         if done.returncode:
             last = " ".join(done.stderr.strip().splitlines()[-3:])
             raise PipelineError(f"the simulated production failed in {program}: {last}")
+        return done.stdout
 
 
 def written(time: datetime) -> str:

@@ -182,11 +182,16 @@ class Connection:
                 self._reached = True
             except MlopsCiError:
                 raise
-            except ImportError as failure:
+            except ModuleNotFoundError as failure:
                 raise UsageError(
                     f"the registry at {public(self.tracking)} needs the package '{failure.name}'",
                     remedy=f"Install it beside mlops-ci: `pip install {failure.name}` "
                     "(in the action: the input `extra-packages`).",
+                ) from failure
+            except ImportError as failure:
+                raise UsageError(
+                    f"MLflow does not work with what is installed beside it: {failure}",
+                    remedy="Install a newer MLflow, or the versions of its time.",
                 ) from failure
             except Exception as failure:
                 # Artifact stores raise the classes of libraries that we do not know; our own slips

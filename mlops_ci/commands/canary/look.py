@@ -118,7 +118,11 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
     until = now if end is None else min(now, end + rule.label_age)
     everything = windows(canary.begun.nonce, canary.segments, rule, until)
     due = unread(everything, canary.read)
-    found = Found(evidence=dict(canary.evidence), decision=Decision(outcome=Outcome.CONTINUE))
+    # What the last look decided, where a dead job did not do it: it is done before anything else is read.
+    decided = decide(canary.evidence, rule, step=canary.step, windows=canary.windows_of_step)
+    found = Found(evidence=dict(canary.evidence), decision=decided)
+    if decided.outcome is not Outcome.CONTINUE:
+        return found
     rows = _rows(moving, canary, rules, everything, due)
     counted = canary.windows_of_step
     for window in due:

@@ -22,7 +22,14 @@ parser = argparse.ArgumentParser()
 parser.add_argument("since", help="time of the first request, ISO 8601, UTC")
 parser.add_argument("until", help="time after the last one")
 parser.add_argument("--a-day", type=int, required=True, help="requests a day")
+parser.add_argument("--beside", help="a version that only says what it would have answered")
 asked = parser.parse_args()
+
+
+def model_of(version):
+    """Return the folder of a version's model."""
+    return next((PLACE / "models" / version).rglob("reads.json")).parent
+
 
 hours = pd.read_csv(PLACE / "hours.csv.gz", parse_dates=["date"])
 local = hours["date"] + pd.to_timedelta(hours["hour"], unit="h")
@@ -41,8 +48,7 @@ rows["stamp"] = rows["start"].dt.strftime("%Y-%m-%dT%H:%M:%S")
 shares = json.loads((PLACE / "router.json").read_text())["shares"]
 rows["model_version"] = rng.choice(list(shares), p=list(shares.values()), size=size)
 for version, part in rows.groupby("model_version"):
-    model = next((PLACE / "models" / version).rglob("reads.json")).parent
-    rows.loc[part.index, "score"] = busy.scores(model, part, live=True)
+    rows.loc[part.index, "score"] = busy.scores(model_of(version), part, live=True)
 rows["predicted"] = (rows["score"] >= 0.5).astype(int)
 rows["busy"] = (rows["count"] > 150).astype(int)
 
@@ -52,3 +58,9 @@ log["time"] = log["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 place = PLACE / "outcomes" / f"{since:%Y%m%dT%H%M}.csv"
 place.parent.mkdir(exist_ok=True)
 log.to_csv(place, index=False, float_format="%.6g")
+
+right = {"all": float((rows["predicted"] == rows["busy"]).mean())}
+if asked.beside:
+    would = busy.scores(model_of(asked.beside), rows, live=True) >= 0.5
+    right[asked.beside] = float((would == rows["busy"]).mean())
+sys.stdout.write(json.dumps(right))
