@@ -143,7 +143,8 @@ def data(context: click.Context) -> int | None:
     Of `retrain.data`:         mlops-ci data
     """
     if context.invoked_subcommand is None:
-        code: int = context.invoke(update)
+        # Not `context.invoke`: that would not look at the environment, where an action's inputs are.
+        code: int = update.main(args=[], prog_name="mlops-ci data update", standalone_mode=False)
         return code
     return None
 
