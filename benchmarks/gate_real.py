@@ -40,6 +40,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlops_ci.core.evidence import Evaluation, evaluation
 from mlops_ci.core.gate.compare import compare
+from mlops_ci.core.gate.metrics import greater_is_better
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome
 
@@ -177,10 +178,11 @@ def _judged(answers, count, size, draws, policy, rng):
     holdouts = [rng.integers(0, count, size) for _ in range(draws)]
     base = next(iter(answers.values()))
     whole = {name: _finding(base, one, policy) for name, one in answers.items()}
-    rule = next(iter(policy.metrics.values()))
+    name, rule = next(iter(policy.metrics.items()))
+    upwards = greater_is_better(name, rule)
     for first, second in itertools.permutations(answers, 2):
         before, after = whole[first].candidate, whole[second].candidate
-        loss = before - after if whole[first].greater_is_better else after - before
+        loss = before - after if upwards else after - before
         harmful = loss > (rule.margin * abs(before) if rule.relative else rule.margin)
         counts["pairs"] += 1
         for rows in holdouts:
