@@ -112,10 +112,10 @@ class Loop:
             found = story.run("retrain")
             if found["details"]["started"]:
                 break
-            story.step("Monitoring: not enough to retrain", _sentence(found), kind="notice")
+            story.step("Monitoring: not enough to retrain", _why(found), kind="notice")
         else:
             raise story.otherwise("winter never triggered a retraining")
-        story.step("Drift and a proven loss: retraining is triggered", _sentence(found), kind="bad")
+        story.step("Drift and a proven loss: retraining is triggered", _why(found), kind="bad")
         self._watch()
         self._retrain("no windows")
         story.step("The next run triggers nothing", "A reason triggers once.")
@@ -133,8 +133,9 @@ class Loop:
         said = f"Since then version 5 was right in {new:.1%} of its answers; version 4 would have been in"
         said += f" {old:.1%} of the same. Both are below their holdouts: the city goes on growing."
         story.step("What the retraining brought", said, kind="notice")
-        found = story.run("lineage", "5")
-        story.step("Where version 5 comes from", _sentence(found), kind="good")
+        story.run("lineage", "5")
+        said = "From the checksum of its data, over the reason why it was trained, to its deployment."
+        story.step("Where version 5 comes from", said, kind="good")
 
     def _serve(self, until: datetime, beside: str = "") -> dict[str, float]:
         names = ", ".join(f"version {name} {share:.0%}" for name, share in self.production.shares.items())
@@ -193,6 +194,13 @@ class Loop:
             raise self.story.otherwise(
                 f"version {version} does not have all traffic: {self.production.shares}"
             )
+
+
+def _why(found: Mapping[str, Any]) -> str:
+    """Return why a retraining was or was not triggered, and the columns that drifted."""
+    line = str(found["headline"]).split(": ", 1)[-1]
+    columns = ", ".join(found["details"]["columns"])
+    return f"{line[0].upper()}{line[1:]}." + (f" Drifted: {columns}." if columns else "")
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
