@@ -16,9 +16,9 @@ from mlops_ci.render import render
 
 MODEL, METRIC = "busy-hours", "accuracy"
 SUMMARY = (
-    "Bicycles rented in Washington D.C., July to November 2011: real hours, real weather. What served when,"
-    " how often it was right, and what was done, by commands on a schedule and by merges. All figures are the"
-    " ledger's."
+    "Bicycles rented in Washington D.C., July 2011 to March 2012: real hours, real weather. What served"
+    " when, how often it was right, and what was done, by commands on a schedule and by merges. Windows and"
+    " canaries are as the ledger has them."
 )
 
 

@@ -29,7 +29,8 @@ def picture(timeline: Mapping[str, Any]) -> Markup:
     low, high = min(times), max(times)
 
     def across(time: str) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (_stamp(time) - low) / (high - low)
+        share = (_stamp(time) - low) / (high - low)
+        return LEFT + (WIDTH - LEFT - RIGHT) * min(max(share, 0.0), 1.0)
 
     versions = sorted({one["version"] for one in timeline["servings"]}, key=_natural)
     plot_top = FLAGS + len(versions) * LANE + GAP
