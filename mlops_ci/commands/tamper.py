@@ -9,7 +9,7 @@ from mlops_ci.commands.tools import Tools
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.reachable import PROGRAMS, reachable
 from mlops_ci.core.report import Source
-from mlops_ci.core.tamper import Guarded, changed_gate_files, maker
+from mlops_ci.core.tamper import ACTIONS, OUR_NAME, WORKFLOWS, Guarded, changed_gate_files, maker
 from mlops_ci.errors import UsageError
 from mlops_ci.settings import Settings
 
@@ -60,8 +60,25 @@ def approvals_needed(settings: Settings, tools: Tools, source: Source, config: s
         locks_after=pipeline.environment_locks(head),
         imported={path for at in stages if code for path in _reached(tools, guarded, at, stages[at])},
         unreadable={path for at in stages for path in pipeline.unreadable_at(at)},
+        workflows=[path for path in changed if _runs_the_gate(tools, path, (source.base, head))],
     )
     return [change.text for change in found]
+
+
+def _runs_the_gate(tools: Tools, path: str, revisions: Sequence[str]) -> bool:
+    """Say whether a file of the forge's automation has to do with this gate, before the change or after.
+
+    A workflow that never names it is other business: holding every bump of an action would teach people to
+    approve without reading.
+    """
+    if not path.startswith(WORKFLOWS):
+        return False
+    if path.startswith(ACTIONS):
+        return True  # a step of the gate's own workflow may use it
+    try:
+        return any(OUR_NAME in (tools.repository.read(at, path) or b"") for at in revisions)
+    except UsageError:
+        return True  # a link: what it leads to cannot be told
 
 
 def _evidence(settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from mlops_ci.core.lineage import Stage
 
 TEMPLATES = ".mlops-ci/templates"
-WORKFLOWS = (".github/workflows/", ".github/actions/", ".gitlab-ci.yml", ".gitlab/ci/")
+ACTIONS = ".github/actions/"
+WORKFLOWS = (".github/workflows/", ACTIONS, ".gitlab-ci.yml", ".gitlab/ci/")
+OUR_NAME = b"mlops-ci"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ def changed_gate_files(  # noqa: PLR0913
     locks_after: Mapping[str, str],
     imported: Collection[str] = (),
     unreadable: Collection[str] = (),
+    workflows: Collection[str] = (),
 ) -> list[GateChange]:
     """Return the changes that need approval: they touch what the gate judges by, or what makes the evidence.
 
@@ -79,6 +82,8 @@ def changed_gate_files(  # noqa: PLR0913
         Paths that the evaluation stages reach without listing them, relative to the repository.
     unreadable
         Pipeline files whose stages only DVC can tell, relative to the repository.
+    workflows
+        Files of the forge's automation that have to do with this gate, relative to the repository.
     """
     start = "" if guarded.folder in ("", ".") else f"{guarded.folder.rstrip('/')}/"
     inner = {path.removeprefix(start): path for path in changed if path.startswith(start)}
@@ -89,6 +94,9 @@ def changed_gate_files(  # noqa: PLR0913
     known = {change.path for change in found}
     for path in sorted(set(changed) & set(imported) - known):
         text = f"`{path}` is code that the evaluation stage runs, and does not list in `deps`."
+        found.append(GateChange(path=path, text=text))
+    for path in sorted(set(changed) & set(workflows)):
+        text = f"`{path}` changes what the forge runs, and may change this check itself."
         found.append(GateChange(path=path, text=text))
     for path in sorted(set(changed) & set(unreadable)):
         text = f"`{path}` changes, and has templates that cannot be told without running DVC."
@@ -109,9 +117,6 @@ def _settings(guarded: Guarded, changed: Sequence[str], inner: Mapping[str, str]
             found.append(GateChange(path=path, text=text))
         elif path.startswith(templates):
             text = f"`{path}` changes how reports are written; the target branch's templates are used."
-            found.append(GateChange(path=path, text=text))
-        elif path.startswith(WORKFLOWS):
-            text = f"`{path}` changes what the forge runs, and may change this check itself."
             found.append(GateChange(path=path, text=text))
     for path in (".dvc/config", ".dvc/config.local"):
         if path in inner:

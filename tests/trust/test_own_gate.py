@@ -231,7 +231,7 @@ ATTACKS: dict[str, Attack] = {
     "a pickled model that runs code": Attack(does=pickle_bomb, codes={1}, said="merging this makes the model worse"),
     "a stage that writes to the runner's files and prints commands": Attack(does=print_commands, codes={1}, said="merging this makes the model worse"),
     "an edited workflow": Attack(
-        does={".github/workflows/mlops-ci.yml": "name: mlops-ci\non: pull_request\n"}, codes={3}, said="`.github/workflows/mlops-ci.yml`"
+        does={".github/workflows/gate.yml": "name: gate\non: push\njobs: {a: {steps: [{uses: x/mlops-ci@v1}]}}\n"}, codes={3}, said="`.github/workflows/gate.yml`"
     ),
 }  # fmt: skip
 
@@ -306,3 +306,14 @@ def opening(body: str) -> str:
     """Return a comment's first lines: what stands before the table of metrics, and is not folded away."""
     start = re.split(r"^\||<details", body, maxsplit=1, flags=re.MULTILINE)[0]
     return unescape(re.sub(r"</?code>", "`", start)).replace("\u2060", "")
+
+
+def test_a_workflow_that_never_names_the_gate_is_other_business(guarded: GuardedRepo) -> None:
+    guarded.repo.git("switch", "-qc", "change")
+    guarded.repo.write(".github/workflows/docs.yml", "name: docs\non: push\n")
+    guarded.repo.write("params.yaml", "train:\n  threshold: 0.501\n")
+    guarded.repo.commit()
+    done = guarded.call("check", "--format", "json")
+
+    assert done.code == 0, done.err[-3000:]
+    assert "docs.yml" not in done.out
