@@ -66,7 +66,8 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
             actions.mask(secret)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
     if os.environ.get("GITLAB_CI") == "true" and os.environ.get("CI_PROJECT_ID"):
-        from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
+        from mlops_ci.adapters.forges.gitlab import GitLabForge  # noqa: PLC0415
+        from mlops_ci.adapters.forges.gitlab_notes import SectionConsole  # noqa: PLC0415
 
         sections = SectionConsole()
         token = os.environ.get("MLOPS_CI_GITLAB_TOKEN", "")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RelativePath = Annotated[str, Field(min_length=1)]
 
 
 class Block(BaseModel):

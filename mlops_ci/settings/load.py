@@ -14,10 +14,9 @@ from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.deprecated import with_new_names
+from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.model import (
-    EvaluationSettings,
     GateSettings,
-    MetricSettings,
     Settings,
 )
 from mlops_ci.settings.policy import metric_problems, to_policy

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, model_validator
 
-from mlops_ci.core.policy import Average, OnDrift, OnInconclusive, OnNoChampion
-from mlops_ci.settings.block import Block
+from mlops_ci.core.policy import OnDrift, OnInconclusive, OnNoChampion
+from mlops_ci.settings.block import Block, RelativePath
 from mlops_ci.settings.canary import CanarySettings
+from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.examples import with_examples
 from mlops_ci.settings.monitoring import MonitorSettings, RetrainSettings
-
-RelativePath = Annotated[str, Field(min_length=1)]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+from mlops_ci.settings.promotion import PromotionSettings
 
 
 class RegistrySettings(Block):
@@ -63,104 +62,6 @@ class CandidateSettings(Block):
     """The training rows, to prove that none of them is in the holdout."""
     metrics: RelativePath | None = None
     """A JSON or YAML file of scalars to log with the candidate."""
-
-
-class EvaluationSettings(Block):
-    """Per-row predictions, and what their columns mean."""
-
-    predictions: RelativePath | None = None
-    """Predictions on the holdout, one row an id (CSV, Parquet, Feather, JSON lines)."""
-    holdout: RelativePath | None = None
-    """Labelled rows: labels come from the target branch's copy of this file, matched by id."""
-    id: str = "id"
-    """Column that identifies a row."""
-    target: str | None = "y_true"
-    """Column of the true label or value."""
-    prediction: str | None = "y_pred"
-    """Column of the predicted label or value."""
-    score: str | list[str] | None = "y_score"
-    """Column of the positive class's score, or one column a class; left out where the file has none."""
-    group: str | None = None
-    """Column of the unit that rows belong to (user, device): rows of one group are dependent."""
-    weight: str | None = None
-    """Column of row weights."""
-    slices: list[str | SliceSettings] = []
-    """Columns whose values are compared one by one."""
-    positive: str | None = None
-    """The positive label, as text; by default the greater of two."""
-    score_command: str | None = None
-    """Scores a champion on a changed holdout: reads MLOPS_CI_MODEL and MLOPS_CI_HOLDOUT, writes
-    MLOPS_CI_OUTPUT."""
-    log: Literal["full", "digest"] = "full"
-    """Keep the evaluation with the candidate's run, or only its digest."""
-
-
-class SliceSettings(Block):
-    """A column that is cut into bins."""
-
-    column: str
-    """Name of a numeric column."""
-    bins: int | list[float] = 4
-    """Number of quantile bins, or their inner edges."""
-
-
-class MetricSettings(Block):
-    """What the team accepts on one metric."""
-
-    metric: str | None = None
-    """Which metric; by default the key. `package.module:function` for a custom one."""
-    greater_is_better: bool | None = None
-    """Direction; must be given for what is custom, and is known for the rest."""
-    margin: float | str | None = None
-    """Accepted loss, in the metric's unit (0.01), or as a share of the champion's value ("2%")."""
-    gate: bool = True
-    """False shows the metric without judging by it."""
-    minimum: float | None = None
-    """Value that the candidate must be proven to reach."""
-    maximum: float | None = None
-    """Value that the candidate must be proven not to exceed."""
-    slices: bool | list[str] = False
-    """True compares the slices of `evaluation.slices` too; or name columns."""
-    average: Average = "binary"
-    """How a binary metric extends to several classes."""
-    positive: str | None = None
-    """The positive label of this metric, as text."""
-    column: str | None = None
-    """A per-row column that holds this metric's value."""
-    aggregate: str = Field(default="mean", pattern=r"^(mean|quantile:0?\.\d+)$")
-    """How the column is summed up: `mean`, or `quantile:0.95`."""
-    from_: str | None = Field(default=None, alias="from", pattern=r"^[^:]+:.+$")
-    """A scalar: `file.json:key.path`."""
-    on_point: Literal["show", "fail"] = "show"
-    """What a scalar without an interval may do when it is beyond the margin."""
-    clip: Annotated[float, Field(gt=0)] | None = None
-    """Bound on a per-row loss."""
-    fpr: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The false positive rate of `recall_at_fpr`."""
-
-    @field_validator("margin")
-    @classmethod
-    def _margin(cls, value: float | str | None) -> float | str | None:
-        amount = _percent(value) if isinstance(value, str) else value
-        if amount is not None and not 0 < amount < float("inf"):
-            raise ValueError(
-                "must be greater than 0: with no margin, not even the champion itself would pass"
-            )
-        return value
-
-    @property
-    def margin_value(self) -> tuple[float, bool]:
-        """The margin as a number, and whether it is relative to the champion."""
-        if isinstance(self.margin, str):
-            return _percent(self.margin), True
-        return self.margin or 0.0, False
-
-
-def _percent(text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        raise ValueError(f"'{text}' is neither a number nor a percentage such as '2%'") from None
 
 
 class StrictSettings(Block):
@@ -216,67 +117,6 @@ class DriftSettings(Block):
     """Column of predictions: its drift is prediction drift."""
     multivariate: bool = False
     """Also train a classifier to tell the rows of the two sides apart."""
-
-
-class EnvironmentSettings(Block):
-    """One environment: what is other there. What it does not say is as in `registry` and `promotion`."""
-
-    after: str | None = None
-    """Environment whose champion is promoted into this one; without it, what a check judged is."""
-    model: str | None = Field(default=None, min_length=1)
-    """Name of the registered model."""
-    champion: str | None = None
-    """Alias of the version in force."""
-    challenger: str | None = None
-    """Alias of the version that serves as a canary."""
-    previous: str | None = None
-    """Alias of the version that a rollback goes to; with a `champion` of its own `<champion>-previous`."""
-    tracking_uri: str | None = None
-    """MLflow server of this environment; comes before flags, inputs and variables."""
-    registry_uri: str | None = None
-    """MLflow registry of this environment, where it is not the tracking server."""
-    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the variable that holds the token for `tracking_uri`; by default MLflow's own variables."""
-    deploy_command: str | None = None
-    """Run after the alias moved."""
-    probe_command: str | None = None
-    """Prints the version that is being served, on its last line."""
-    probe_timeout: Annotated[float, Field(ge=0)] | None = None
-    """Seconds until the probe has to agree."""
-
-
-class PromotionSettings(Block):
-    """What moves traffic."""
-
-    deploy_command: str | None = None
-    """Run after the alias moved."""
-    probe_command: str | None = None
-    """Prints the version that is being served, on its last line."""
-    probe_timeout: Annotated[float, Field(ge=0)] = 60
-    """Seconds until the probe has to agree."""
-    ledger: str | None = None
-    """Git address of the history of promotions; by default the repository's own remote."""
-    ledger_branch: str = Field(default="mlops-ci-ledger", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
-    """Branch of that history."""
-    previous: str = "previous"
-    """Alias of the version that a rollback goes to."""
-    environments: dict[EnvironmentName, EnvironmentSettings] = {}
-    """Environments by name, each with what is other there."""
-    environment: str | None = None
-    """The one that `check` compares with, and that is moved where `--environment` names no other."""
-
-    @model_validator(mode="after")
-    def _environments_fit(self) -> PromotionSettings:
-        known = self.environments
-        problems = []
-        if self.environment is not None and self.environment not in known:
-            problems.append(f"environment '{self.environment}' is not among `environments`")
-        for name, one in known.items():
-            if one.after is not None and (one.after not in known or one.after == name):
-                problems.append(f"environments.{name}.after: '{one.after}' is not another environment")
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
 
 
 class PrivacySettings(Block):

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 
 from mlops_ci.core.names import GREATER_IS_BETTER, REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
-from mlops_ci.settings.model import EvaluationSettings, GateSettings, MetricSettings, Settings
+from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
+from mlops_ci.settings.model import GateSettings, Settings
 
 
 def policy_of(settings: Settings) -> Policy:

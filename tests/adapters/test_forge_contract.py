@@ -14,7 +14,8 @@ from fakes.runner import Runner
 from test_terminal import Repository
 
 from mlops_ci.adapters.forges.github_actions import ActionsConsole
-from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole
+from mlops_ci.adapters.forges.gitlab import GitLabForge
+from mlops_ci.adapters.forges.gitlab_notes import SectionConsole
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.core.report import Report

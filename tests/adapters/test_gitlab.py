@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from fakes.gitlab import AUTHOR, BASE, GUEST, HEAD, MAINTAINER, GitLab
 
-from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole
+from mlops_ci.adapters.forges.gitlab import GitLabForge
+from mlops_ci.adapters.forges.gitlab_notes import SectionConsole
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 
