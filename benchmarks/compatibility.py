@@ -23,12 +23,15 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OLDEST, NEWEST = {"mlflow": "3.1.0", "dvc": "3.66.1"}, {"mlflow": "3.17.2", "dvc": "3.67.1"}
 # A team's own DVC may be older than the one that we install: before 3.66 it fails with pathspec 1.
 THEIRS = "3.55.0"
+# With SQLAlchemy 2.1 MLflow 3.1 does not start, in any use but over HTTP.
+OF_ITS_TIME = ("setuptools<81", "sqlalchemy<2.1")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def environment(folder: Path, python: str, *packages: str) -> Path:
 @contextlib.contextmanager
 def server(folder: Path, mlflow: str, python: str) -> Iterator[str]:
     """Run an MLflow server of a version on sqlite; yield its address."""
-    inside = environment(folder / "environment", python, f"mlflow=={mlflow}", "setuptools<81")
+    inside = Path(sys.executable)
+    if version("mlflow") != mlflow:
+        inside = environment(folder / "environment", python, f"mlflow=={mlflow}", *OF_ITS_TIME)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -154,7 +159,7 @@ def row(one: Row, folder: Path) -> dict[str, str]:
         f"{local}=={one.client}",
         f"mlflow-skinny=={one.client}",
         f"dvc=={one.dvc}",
-        "setuptools<81",
+        *OF_ITS_TIME,
         *one.more,
     ]
     found = {

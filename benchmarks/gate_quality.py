@@ -34,6 +34,7 @@ AUCS = (0.8, 0.98)
 GROUPS = ((5, 0.1), (10, 0.3), (25, 0.3))
 #: Simulated holdouts of each cell by rows; a rate of .05 from 2,000 has a standard error of .005.
 RUNS = {50: 2000, 100: 2000, 300: 2000, 1000: 2000, 10_000: 800}
+SORTED = ("average_precision", "quantile:0.9")
 SORTED_RUNS = {50: 2000, 100: 2000, 300: 1000, 1000: 800, 10_000: 120}
 #: Cells that an interrupted benchmark has already judged.
 DONE = set()
@@ -102,7 +103,12 @@ def alone(scale):
 
 def resampled(scale):
     """Average precision and a quantile, whose bootstrap sorts every resample: fewer runs."""
-    yield from worlds(("average_precision", "quantile:0.9"), SORTED_RUNS, scale)
+    yield from worlds(SORTED, SORTED_RUNS, scale)
+
+
+def unsorted(scale):
+    """Judge the same by the t-interval alone, which the bootstrap can only widen: rates are at most these."""
+    yield from worlds(SORTED, RUNS, scale, bootstrap=False)
 
 
 def grouped(scale):
@@ -113,7 +119,7 @@ def grouped(scale):
         yield from worlds(kinds, runs, scale, group=group, icc=icc)
 
 
-def worlds(kinds, runs_of, scale, **dependence):
+def worlds(kinds, runs_of, scale, *, bootstrap=True, **dependence):
     """Judge fresh holdouts of every world: an equal candidate, and one with a true loss.
 
     The margin is that loss (m), twice and half of it, so that the true loss is m, m/2 and 2m.
@@ -124,11 +130,12 @@ def worlds(kinds, runs_of, scale, **dependence):
             if (world.prevalence, world.auc, world.disagreement, world.group, n, kinds[0]) in DONE:
                 continue
             runs = max(20, int(full * scale))
-            found = {kind: _cell(kind, n, world) | {"runs": runs} for kind in kinds}
-            if world.group > 1:
-                found["accuracy"] = _cell("accuracy", n, world) | {"runs": runs}
+            judged_kinds = kinds if world.group == 1 else (*kinds, "accuracy")
+            found = {
+                kind: _cell(kind, n, world) | {"runs": runs, "bootstrap": bootstrap} for kind in judged_kinds
+            }
             for worse in (False, True):
-                for kind, judged in _judged(kinds, world, n, runs, worse=worse).items():
+                for kind, judged in _judged(kinds, world, n, runs, worse=worse, bootstrap=bootstrap).items():
                     found[kind] |= rates(judged, world.true_loss(kind), runs, worse=worse)
             # The first one last, for it says that the cell is done.
             yield from list(found.values())[::-1]
@@ -147,11 +154,11 @@ def _cell(kind, n, world):
     }
 
 
-def _judged(kinds, world, n, runs, *, worse):
+def _judged(kinds, world, n, runs, *, worse, bootstrap=True):
     """Return what the gate says of each kind's metric in `runs` holdouts, by chunks of bounded memory."""
     seed = [2, n, worse, *(int(100 * part) for part in (world.disagreement, world.auc, world.prevalence))]
     rng = np.random.default_rng([*seed, world.group])
-    resamples = 0 if world.group > 1 else RESAMPLES if n < 10_000 else RESAMPLES // 4
+    resamples = 0 if world.group > 1 or not bootstrap else RESAMPLES if n < 10_000 else RESAMPLES // 4
     found = defaultdict(list)
     for start in range(0, runs, max(1, CHUNK // n)):
         drawn = world.draw(rng, min(runs - start, max(1, CHUNK // n)), n, worse=worse)
@@ -227,6 +234,7 @@ def reuse(scale):
 PARTS = {
     "accuracy": shares,
     "alone": alone,
+    "unsorted": unsorted,
     "resampled": resampled,
     "groups": grouped,
     "reuse": reuse,

@@ -108,7 +108,8 @@ def main(folder: Path) -> None:
         if made is not None:
             name = re.sub(r"\W+", "-", f"{number} {block.page} {block.line}") + ".yml"
             text = block.text if not block.mark else yaml.safe_dump(_typed(made), sort_keys=False)
-            (folder / name).write_text(text.replace("OWNER/mlops-ci@REF", "owner/mlops-ci@" + "0" * 40))
+            filled = re.sub(r"OWNER/mlops-ci(\S*)@REF", "owner/mlops-ci\\1@" + "0" * 40, text)
+            (folder / name).write_text(filled)
 
 
 def _typed(value: Any) -> Any:

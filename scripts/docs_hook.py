@@ -13,13 +13,13 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 # section -> pages in order; a name that ends with a slash stands for the other pages of that folder
 SECTIONS: dict[str, list[str]] = {
-    "Start": ["index.md", "tutorial.md", "the-loop.md", "how-it-works.md", "init.md", "doctor.md"],
+    "Start": ["index.md", "tutorial.md", "the-loop.md", "init.md", "how-it-works.md"],
     "Guides": ["how-to/", "report.md", "promotion.md", "canary.md", "monitoring.md"],
     "Coming from": ["coming-from/"],
     "Understand": ["explanation/verdicts.md", "explanation/drift.md", "explanation/", "ledger.md", "threat-model.md"],
     "Reference": ["reference/cli.md", "reference/settings.md", "reference/action.md", "reference/report.md",
                   "reference/templates.md", "reference/python.md", "reference/"],
-    "Measured": ["verified.md", "benchmarks/"],
+    "Measured": ["verified.md", "benchmarks/", "comparison.md"],
     "Decisions": ["decisions/"],
     "More": ["/"],
 }  # fmt: skip

@@ -115,7 +115,7 @@ def test_a_release_needs_its_version_in_three_places(tmp_path: Path) -> None:
     changelog = (tmp_path / "CHANGELOG.md").read_text().replace("## Unreleased", f"## {version} (2026-11-23)")
     (tmp_path / "CHANGELOG.md").write_text(changelog)
     assert check_release.problems(f"v{version}", tmp_path) == []
-    assert check_release.notes(version, tmp_path).startswith("### Added")
+    assert "### Added" in check_release.notes(version, tmp_path)
 
 
 def test_the_package_has_one_version() -> None:

@@ -62,6 +62,8 @@ _PREFIXES = (
     "NCCL_", "ROCM_", "HIP_", "TF_", "XLA_", "PYTORCH_", "CONDA_", "MAMBA_", "PYENV_", "XDG_", "SPARK_",
 )  # fmt: skip
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|KEY|CREDENTIAL|AUTH", re.IGNORECASE)
+_LOGIN = re.compile(r"://[^/@:\s]*:([^/@\s]+)@")
+_SHORTEST = 6
 _PROXY_LOGIN = re.compile(r"://[^/@]*@")
 
 
@@ -97,6 +99,22 @@ def stage_environment(
     # Lines of a Python stage are streamed when they are printed, not when a buffer is full.
     kept.setdefault("PYTHONUNBUFFERED", "1")
     return kept
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """Return the values that a log must not show: of variables named like secrets, and logins in addresses.
+
+    The forge masks its own secrets; not what is part of one, or came from elsewhere.
+    """
+    found = [
+        value
+        for name, value in environ.items()
+        if _SECRET.search(name.replace("AUTHOR", ""))
+        and not name.endswith(("_URL", "_SOCK", "_FILE", "_PATH"))
+    ]
+    for value in environ.values():
+        found += _LOGIN.findall(value)
+    return sorted({value for value in found if len(value) >= _SHORTEST and "\n" not in value})
 
 
 def _harmless(name: str, value: str) -> bool:

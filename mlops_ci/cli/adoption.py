@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def init(**options: Any) -> int:
     if proposed.model and not options["model"]:
         chosen["model"] = click.prompt("Name of the model in MLflow's registry", default=proposed.model)
         proposed = run(write=False)
-    show([proposed], options, {})
+    show([replace(proposed, next_step="")], options, {})
     if proposed.actions and click.confirm("\nWrite these files?", default=True):
         written = run(write=True)
         click.echo("\n".join(f"wrote {action.target}" for action in written.actions))

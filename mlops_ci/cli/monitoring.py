@@ -16,6 +16,7 @@ from mlops_ci.cli.options import (
     change_options,
     config_options,
     dry_run_option,
+    environment_option,
     ledger_options,
     output_options,
     registry_options,
@@ -52,6 +53,7 @@ _at = click.option(
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @_at
 @output_options
 @dry_run_option
@@ -106,6 +108,7 @@ def _with_issue(session: Session, unit: Unit, report: Report) -> Report:
 @registry_options
 @ledger_options
 @change_options
+@environment_option
 @_at
 @output_options
 @dry_run_option
@@ -140,7 +143,8 @@ def data(context: click.Context) -> int | None:
     Of `retrain.data`:         mlops-ci data
     """
     if context.invoked_subcommand is None:
-        code: int = context.invoke(update)
+        # Not `context.invoke`: that would not look at the environment, where an action's inputs are.
+        code: int = update.main(args=[], prog_name="mlops-ci data update", standalone_mode=False)
         return code
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from mlops_ci.adapters.environment import secrets_in
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import bring
@@ -61,8 +62,8 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
         actions = ActionsConsole()
         token = options.get("github_token") or ""
         token = "" if token == "none" else token  # noqa: S105 (the job that runs the change's code has none)
-        if token:
-            actions.mask(token)
+        for secret in [*([token] if token else []), *secrets_in({**os.environ, "": _address(options)})]:
+            actions.mask(secret)
         return GitHubForge(token=token, comment=options.get("comment") or "always", console=actions), actions
     if os.environ.get("GITLAB_CI") == "true" and os.environ.get("CI_PROJECT_ID"):
         from mlops_ci.adapters.forges.gitlab import GitLabForge, SectionConsole  # noqa: PLC0415
@@ -85,6 +86,10 @@ def clock() -> Callable[[], datetime]:
     context = click.get_current_context(silent=True)
     handed = context.find_root().obj if context is not None else None
     return handed if callable(handed) else utc_now
+
+
+def _address(options: Mapping[str, Any]) -> str:
+    return str(options.get("tracking_uri") or "")
 
 
 def open_session(options: Mapping[str, Any]) -> Session:

@@ -84,10 +84,11 @@ def monitor(
     seen = watch.production.read(_asked(settings, champion, now), tools.scratch / "production")
     history = moving.read()
     judge = judge_of(settings, tools, champion, own_evaluation(tools, moving.registry, champion))
-    fresh, drift = _judged(settings, judge, seen.slices, watched(history), champion.ref.version)
+    before = watched(history, moving.environment)
+    fresh, drift = _judged(settings, judge, seen.slices, before, champion.ref.version)
     if fresh and not dry_run:
         history = _kept(moving, fresh, source)
-    records = _merged(watched(history), fresh)
+    records = _merged(watched(history, moving.environment), fresh)
     notices = [*judge.notices, *_notices(settings, seen, moving.registry, champion)]
     if not dry_run:
         notices += _logged(settings, watch, records, champion.ref.version)
@@ -146,7 +147,7 @@ def _kept(moving: Mover, fresh: Sequence[Watched], source: Source) -> History:
     """Write the new judgements into the ledger, once: of two runs at the same time one finds them there."""
     for _ in range(TRIES):
         history = moving.read()
-        there = {(one.window, one.champion, one.digest) for one in watched(history)}
+        there = {(one.window, one.champion, one.digest) for one in watched(history, moving.environment)}
         new = [one for one in fresh if (one.window, one.champion, one.digest) not in there]
         if not new:
             return history

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import Entry, History, project
+from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Action, Report, Source
 from mlops_ci.core.retrain import EVENT, Decision, Situation, decide
@@ -89,10 +89,11 @@ def _decided(
     settings = moving.settings
     for _ in range(TRIES):
         history = moving.read()
-        made = project(history).decision
+        made = moving.state(history).decision
         situation = Situation(
             model=moving.model,
             champion=champion,
+            environment=moving.environment,
             data=data,
             champion_data=made.data if made is not None and made.to_version == champion else {},
             brings_data=settings.retrain.brings_data,
@@ -211,7 +212,9 @@ def _summary(decision: Decision) -> str:
     if not decision.windows:
         return ""
     named = f" Drifted: {', '.join(decision.columns[:8])}." if decision.columns else ""
-    return f"Windows: {', '.join(decision.windows[-5:])}.{named}"
+    first, last = (decision.windows[place].split("/")[place] for place in (0, -1))
+    many = f"{len(decision.windows)} window{'s' if len(decision.windows) != 1 else ''}"
+    return f"It rests on {many}, from {first[:16]} to {last[:16]} UTC.{named}"
 
 
 def _next(decision: Decision, settings: Settings) -> str:

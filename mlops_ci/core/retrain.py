@@ -89,8 +89,8 @@ class Situation:
 
     Attributes
     ----------
-    champion
-        Version in production.
+    champion, environment
+        Version in production, and where that is; empty for the only place.
     data
         Checksum of each external input as a retraining would read it, by path.
     champion_data
@@ -101,6 +101,7 @@ class Situation:
 
     model: str
     champion: str
+    environment: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     champion_data: Mapping[str, str] = field(default_factory=dict)
     brings_data: bool = False
@@ -112,9 +113,9 @@ def key_of(now: Situation, columns: Sequence[str]) -> str:
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
-def triggers(history: History, now: datetime) -> list[Entry]:
+def triggers(history: History, now: datetime, environment: str = "") -> list[Entry]:
     """Return the claims that stand: not withdrawn, and confirmed or still fresh."""
-    entries = [entry for entry in history.entries if entry.event == EVENT]
+    entries = [one for one in history.entries if (one.event, one.environment) == (EVENT, environment)]
     withdrawn = {entry.intent for entry in entries if entry.phase == "abandoned"}
     confirmed = {entry.intent for entry in entries if entry.phase == "recorded" and entry.intent}
     return [
@@ -133,11 +134,11 @@ def decide(history: History, policy: RetrainPolicy, situation: Situation, now: d
     Loop protection: windows that a trigger rested on never count again, whoever is champion by then, and
     only windows that were judged with the present champion count at all.
     """
-    past = triggers(history, now)
+    past = triggers(history, now, situation.environment)
     until = max((str(entry.details.get("until", "")) for entry in past), default="")
     fresh = [
         one
-        for one in watched(history)
+        for one in watched(history, situation.environment)
         if one.champion == situation.champion and one.end > until and one.state == "judged"
     ]
     if not fresh:

@@ -65,6 +65,13 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "CanarySettings": {"id": ["request_id"], "unit": ["user_id"]},
     "RateSettings": {"column": ["error"], "label": ["confirmed_malware"]},
     "TracesSettings": {"mlflow": ["production-traces"]},
+    "MonitorSettings": {
+        "data": ["logs/predictions/*.parquet"],
+        "labels": ["logs/labels/*.parquet"],
+        "version": ["model_version"],
+        "freshness": ["36h"],
+    },
+    "RetrainSettings": {"command": ["dvc repro"], "data": ["data/raw.csv"]},
     "EnvironmentSettings": {
         "after": ["staging"],
         "model": ["prod.security.malware-detector"],

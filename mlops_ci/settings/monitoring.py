@@ -90,7 +90,7 @@ class RetrainSettings(Block):
     """Drift, and a proven loss, in this many ..."""
     n: int = Field(default=3, ge=1, le=100)
     """... of the last windows that could tell."""
-    on: Literal["drift_and_loss", "loss"] = "drift_and_loss"
+    reason: Literal["drift_and_loss", "loss"] = "drift_and_loss"
     """`loss` retrains on a proven loss without drift too. Drift alone, or an estimate, never does."""
     cooldown: Length = "1d"
     """Least time between two triggers."""
@@ -111,7 +111,7 @@ class RetrainSettings(Block):
         """The same as a value of the core."""
         return RetrainPolicy(
             rule=Rule(k=self.k, n=self.n),
-            on=self.on,
+            on=self.reason,
             cooldown=length_of(self.cooldown),
             weekly=self.weekly,
         )

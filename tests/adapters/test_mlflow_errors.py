@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from mlflow_parts import candidate, free_port
 
+from mlops_ci.adapters.mlflow import versions
 from mlops_ci.adapters.mlflow.client import resolved
 from mlops_ci.adapters.mlflow.errors import public
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
@@ -213,3 +214,27 @@ assert [thread.name for thread in threading.enumerate()] == ["MainThread"], thre
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '(psycopg.errors.UniqueViolation) duplicate key value violates unique constraint "model_version_tag_pk"',
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: model_version_tags.key",
+        "(pymysql.err.IntegrityError) (1062, \"Duplicate entry 'x' for key 'PRIMARY'\")",
+    ],
+)
+def test_two_writers_of_one_tag_are_no_failure(said: str) -> None:
+    """MLflow looks, then inserts: the slower of two gets the database's own words, whichever it is."""
+    from mlflow.exceptions import MlflowException
+
+    calls = []
+
+    class Client:
+        def set_model_version_tag(self, *arguments: str) -> None:
+            calls.append(arguments)
+            if len(calls) == 1:
+                raise MlflowException(f"BAD_REQUEST: {said} DETAIL: Key already exists.")
+
+    versions.tag_version(Client(), "m", "1", {"name": "value"})
+    assert calls == [("m", "1", "name", "value")] * 2

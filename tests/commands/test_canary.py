@@ -8,6 +8,7 @@ import pytest
 from canary_parts import Guarded, guarded
 from promotion_parts import Story
 
+from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 from mlops_ci.render import render
 
@@ -54,6 +55,8 @@ def test_an_equal_version_takes_each_step_and_becomes_the_champion(team: Guarded
         team.hour()
         report = team.look()
         seen.append(report.details["decision"])
+        if seen == ["continue", "step"]:
+            readable(report)
         if report.details["decision"] == "promote":
             break
     assert seen[:2] == ["continue", "step"]
@@ -74,11 +77,8 @@ def test_an_equal_version_takes_each_step_and_becomes_the_champion(team: Guarded
     assert team.routed()[0] == "1"
 
 
-def test_the_report_is_readable_in_every_form(team: Guarded) -> None:
-    team.start()
-    for _ in range(2):
-        team.hour()
-    report = team.look()
+def readable(report: Report) -> None:
+    """Expect every form of the report of the first widening to say what it must."""
     for form in ("text", "markdown", "html", "json", "junit"):
         text = render(report, form)
         assert "positives" in text
@@ -87,6 +87,5 @@ def test_the_report_is_readable_in_every_form(team: Guarded) -> None:
     text = render(report, "text")
     assert "✅ 5% · ▶ 25% · ○ 100%" in text
     assert "2 read, 0 of at least 2 in this step" in text
-    assert "▱" in text
     nothing = render(replace(report, details={"verb": "look"}), "html")
     assert "Guarded rates" not in nothing

@@ -59,6 +59,18 @@ def test_newer_data_are_stored_proven_and_on_a_branch(unguarded: GuardedRepo) ->
     assert len(branches(repo)) == 1
 
 
+def test_without_arguments_the_settings_name_the_data_and_the_environment_counts(
+    unguarded: GuardedRepo, tmp_path: Path
+) -> None:
+    text = (unguarded.repo.root / "mlops-ci.yaml").read_text() + "retrain: {data: data/raw.csv}\n"
+    unguarded.settle(**{"other.yaml": text})
+    reports = {"MLOPS_CI_CONFIG": "other.yaml", "MLOPS_CI_REPORT_DIR": str(tmp_path / "reports")}
+    done = unguarded.call("data", env=reports)
+    assert done.code == 0, done.err
+    assert "data/raw.csv: the data did not change" in done.out
+    assert list((tmp_path / "reports").glob("*.json"))
+
+
 def test_the_same_data_are_no_update(unguarded: GuardedRepo) -> None:
     done = update(unguarded)
     assert (done.code, done.json["headline"]) == (0, "data/raw.csv: the data did not change")
@@ -96,6 +108,7 @@ def test_broken_data_are_refused_and_nothing_is_left(unguarded: GuardedRepo, tex
     assert (repo.root / DATA).read_text() == text  # the user's file stays for a look
 
 
+@pytest.mark.slow
 def test_shrunk_data_are_taken_on_someone_s_word(unguarded: GuardedRepo) -> None:
     fresher(unguarded.repo, n=20)
     done = update(unguarded, "--anyway")

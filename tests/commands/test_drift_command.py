@@ -57,6 +57,7 @@ def test_markdown_is_escaped_and_html_draws(folder):
     assert "| 🟠 | size | ks 0." in text
     page = run(folder, "drift", "a.csv", "b.csv", "--format", "html").stdout
     assert page.count("<polygon") == 2
+    assert "…" not in page[page.index("<polygon") : page.index("</svg>")]  # cut points draw nothing
     assert "<b>" not in page
 
 

@@ -136,3 +136,9 @@ def test_a_sentence_rounds_as_the_table_does_and_never_the_margin():
     text = sentence(wide)
     assert "looks 0.01 worse (90% interval −0.13 to +0.10), outside the 0.005 this team accepts" in text
     assert (decimals(wide), decimals(asdict(wide)), limit(asdict(wide))) == (2, 2, "0.005")
+
+
+def test_an_unchanged_loss_still_points_downwards():
+    policy = Policy(metrics={"log_loss": MetricPolicy(metric="log_loss", margin=0.01)})
+    one = compare_scalars({"log_loss": 0.3}, {"log_loss": 0.3}, policy, same_model=True).findings[0]
+    assert (one.outcome, one.greater_is_better) == (Outcome.UNCHANGED, False)

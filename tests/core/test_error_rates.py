@@ -139,7 +139,7 @@ def test_accuracy_over_the_whole_grid():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["alone", "resampled", "groups"])
+@pytest.mark.parametrize("part", ["alone", "unsorted", "resampled", "groups"])
 def test_the_others_over_the_whole_grid(part):
     for row in PARTS[part](0.1):
         limit = 0.06 if row["kind"] == "accuracy" else 0.075

@@ -61,6 +61,14 @@ def test_a_workflow_of_something_else_is_left_alone() -> None:
     assert judge("ci.yml", ["no", "workflow"]) == []
 
 
+def test_a_call_of_the_reusable_gate_is_judged_too() -> None:
+    text = "on: pull_request\njobs: {a: {permissions: {contents: read}, uses: acme/mlops-ci/.github/workflows/gate.yml@v1}}"
+    found = states(text)
+    assert found.pop("job `a` may not comment on pull requests") == "failed"
+    assert set(found.values()) == {"warning"}  # no `edited`, no merge_group, a tag
+    assert len(found) == 3
+
+
 def test_a_script_that_calls_the_check_is_found_too() -> None:
     text = "on: {pull_request: {paths: [x]}}\njobs: {a: {steps: [{run: mlops-ci check}]}}"
     assert any("pending for ever" in message for message in states(text))

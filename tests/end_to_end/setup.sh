@@ -24,6 +24,7 @@ command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-noto-color-emoji)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v rsync >/dev/null || missing+=(rsync)
+command -v tmux >/dev/null || missing+=(tmux)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 18 ? 0 : 1)' || {

@@ -41,7 +41,7 @@ class Repository:
         (folder / "storage").mkdir()
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q")
-        self.run("dvc", "remote", "add", "-qd", "storage", str(folder / "storage"))
+        self.run("dvc", "remote", "add", "-q", "-d", "storage", str(folder / "storage"))
 
     def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

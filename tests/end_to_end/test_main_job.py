@@ -214,7 +214,7 @@ def test_what_is_merged_is_promoted_and_the_schedule_finds_what_was_not(shop: Sh
         assert found.jobs["reconcile"] == "failure", found.log
         assert found.step("reconcile", "OWNER/mlops-ci").outputs["exit-code"] == "3"
         assert f"Commit {merged[:12]} is merged" in found.summary
-        assert "it was never promoted. Run `mlops-ci promote`" in found.summary
+        assert "it was never promoted. Run <code>mlops-ci promote</code>" in found.summary
 
         # A token that may not write: nothing is moved, and it is said what is missing.
         denied = after_merge(shop, forge, "push")

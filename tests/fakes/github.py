@@ -150,7 +150,7 @@ class GitHub(FakeServer):
         """Return the login of the token, if it has the permission that the endpoint needs."""
         if route == "stored_artifact":
             return ""  # the address itself is the key, as of a signed one
-        login = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "), "")
+        login = self.tokens.get(request.headers.get("Authorization", "").rpartition(" ")[2], "")
         if not login:
             raise RefusalError(401, "Bad credentials")
         if f"{values.pop('owner', '')}/{values.pop('repo', '')}" not in {self.repository, "/"}:

@@ -139,7 +139,8 @@ def test_two_looks_at_once_count_each_window_once(story: Story, tmp_path: Path) 
     for child in children:
         os.waitpid(child, 0)
     found = in_child(lambda: outside(one))
-    assert found["windows"] == ["2026-05-04T08:00:00Z", "2026-05-04T09:00:00Z"]
+    # The first window is proof enough: the second is not read any more.
+    assert found["windows"] == ["2026-05-04T08:00:00Z"]
     assert (found["outcome"], found["running"], found["aliases"]) == ("rollback", False, {"champion": "1"})
     entries = one.story.history().entries
     assert sum(e.details.get("act") == "look" for e in entries) == 1

@@ -14,6 +14,6 @@ with torch.no_grad():
     scores = torch.softmax(model(pixels).double(), dim=1)
 with Path("predictions.csv").open("w", newline="") as file:
     writer = csv.writer(file)
-    writer.writerow(["id", "y_true", "y_pred", *(f"p{digit}" for digit in range(10))])
+    writer.writerow(["id", "y_true", "y_pred", *range(10)])
     for number, label, row in zip(ids.tolist(), labels.tolist(), scores.tolist(), strict=True):
         writer.writerow([number, label, row.index(max(row)), *row])

@@ -52,7 +52,7 @@ class ProductionFiles:
         windows = due(asked.now, asked.length, asked.delay, first=first, most=asked.most)
         pieces = _Pieces(windows, into)
         for path, times in zip(files, spans, strict=True):
-            pieces.add(path, times)
+            pieces.add(path, times, asked.time)
         labels = self._labels(asked)
         return Seen(
             slices=[pieces.slice(place, asked, labels) for place in range(len(windows))],
@@ -161,7 +161,7 @@ class _Pieces:
         self._paths: dict[int, list[Path]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, path: Path, times: Array) -> None:
+    def add(self, path: Path, times: Array, column: str) -> None:
         """Take the rows of a file that lie in a window."""
         if not self.windows:
             return
@@ -174,6 +174,9 @@ class _Pieces:
             return
         with open_table(path) as table:
             whole = _whole(table)
+        # Files may write times in different ways; from here on they are one.
+        utc = pa.array(times, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+        whole = whole.set_column(whole.schema.get_field_index(column), column, utc)
         for one in inside.tolist():
             rows = np.flatnonzero(place == one)
             piece = whole.take(pa.array(rows)).append_column("__time", pa.array(times[rows]))
@@ -188,7 +191,7 @@ class _Pieces:
         paths = self._paths.get(place)
         if not paths:
             return Slice(window=window)
-        table = pa.concat_tables(list(_opened(paths)), promote_options="permissive").combine_chunks()
+        table = _united(list(_opened(paths)))
         others: dict[str, int] = {}
         if asked.version:
             require_columns("monitor.data", table.schema.names, [asked.version], EvidenceError)
@@ -239,6 +242,29 @@ def _opened(paths: Sequence[Path]) -> Iterator[Any]:
     for path in paths:
         with pa.OSFile(str(path), "rb") as source:
             yield pa.ipc.open_file(source).read_all()
+
+
+def _united(tables: Sequence[Any]) -> Any:
+    """Put tables together; a column that is of numbers here and of text there becomes text."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        kinds: dict[str, set[Any]] = {}
+        for table in tables:
+            for field in table.schema:
+                kinds.setdefault(field.name, set()).add(field.type)
+        made = [
+            table.cast(pa.schema([pa.field(name, _common(kinds[name])) for name in table.schema.names]))
+            for table in tables
+        ]
+        return pa.concat_tables(made, promote_options="permissive").combine_chunks()
+
+
+def _common(kinds: set[Any]) -> Any:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    numeric = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
+    return pa.float64() if numeric else pa.string()
 
 
 def _sorted(table: Any, key: str) -> Any:

@@ -80,14 +80,20 @@ def pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def quiet(patience: Mapping[str, str], token: str | None = None) -> Iterator[None]:
+def quiet(
+    patience: Mapping[str, str], token: str | None = None, addresses: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Let MLflow work without a word and with bounded patience; what the user has set stays.
 
-    A token takes the place of the login in MLflow's variables, which is for another server.
+    A token takes the place of the login in MLflow's variables, which is for another server. The addresses
+    are set as variables, too: MLflow 3.1 looks for a run's artifacts there, whatever its client was told.
     """
     mine = {**PATIENCE, **patience}
-    before = {name: os.environ.get(name) for name in (*QUIET, *mine, *LOGIN)}
-    os.environ.update(QUIET, **{name: value for name, value in mine.items() if name not in os.environ})
+    before = {name: os.environ.get(name) for name in (*QUIET, *mine, *LOGIN, *(addresses or {}))}
+    os.environ.update(
+        {**QUIET, **(addresses or {})},
+        **{name: value for name, value in mine.items() if name not in os.environ},
+    )
     if token is not None:
         for name in LOGIN:
             os.environ.pop(name, None)
@@ -175,18 +181,24 @@ class Connection:
             problem = f"{public(self.tracking)} is too slow, its {BUDGET:.0f} s are up: cannot {purpose}"
             raise ServiceError("MLflow", problem, remedy="Look at the server, then run this again.")
         started = time.monotonic()
-        with quiet(LATER if self._reached else FIRST, self._token):
+        addresses = {"MLFLOW_TRACKING_URI": self.tracking, "MLFLOW_REGISTRY_URI": self.registry}
+        with quiet(LATER if self._reached else FIRST, self._token, addresses):
             try:
                 self._client = self._client or self._connect()
                 yield self._client
                 self._reached = True
             except MlopsCiError:
                 raise
-            except ImportError as failure:
+            except ModuleNotFoundError as failure:
                 raise UsageError(
                     f"the registry at {public(self.tracking)} needs the package '{failure.name}'",
                     remedy=f"Install it beside mlops-ci: `pip install {failure.name}` "
                     "(in the action: the input `extra-packages`).",
+                ) from failure
+            except ImportError as failure:
+                raise UsageError(
+                    f"MLflow does not work with what is installed beside it: {failure}",
+                    remedy="Install a newer MLflow, or the versions of its time.",
                 ) from failure
             except Exception as failure:
                 # Artifact stores raise the classes of libraries that we do not know; our own slips

@@ -17,6 +17,9 @@ INVALID = "INVALID_PARAMETER_VALUE"
 EXISTS = "RESOURCE_ALREADY_EXISTS"
 DENIED = ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED")
 
+# As sqlite, PostgreSQL, MySQL and SQL Server say that a row was inserted by someone else just now.
+COLLIDED = re.compile(r"IntegrityError|UNIQUE constraint|UniqueViolation|duplicate key|Duplicate entry")
+
 SIGNS = (
     (r"connection refused", "refuses the connection"),
     (r"name or service not known|failed to resolve|nodename nor servname|name resolution", "is not known"),
@@ -61,7 +64,7 @@ def patiently(call: Callable[[], T], tries: int = 4) -> T:
         try:
             return call()
         except MlflowException as failure:
-            if "IntegrityError" not in str(failure) and "UNIQUE constraint" not in str(failure):
+            if not COLLIDED.search(str(failure)):
                 raise
             time.sleep(0.1 * attempt)
     return call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
@@ -53,7 +54,7 @@ def create(client: Any, model: str, run: Any, tags: Mapping[str, str]) -> Any:
         if version.name == model and version.status == "READY" and same:
             for name, value in tags.items():
                 if version.tags.get(name) != value:
-                    client.set_model_version_tag(model, str(version.version), name, value)
+                    tag_version(client, model, str(version.version), {name: value})
             return version
 
     path = PurePosixPath(run.data.tags[tag.MODEL_PATH])
@@ -95,7 +96,7 @@ def existing(client: Any, model: str, version: str) -> Any:
 def tag_version(client: Any, model: str, version: str, tags: Mapping[str, str]) -> None:
     """Write tags on a version."""
     for name, value in tags.items():
-        client.set_model_version_tag(model, version, name, value)
+        patiently(partial(client.set_model_version_tag, model, version, name, value))
 
 
 def point(client: Any, model: str, alias: str, version: str) -> None:

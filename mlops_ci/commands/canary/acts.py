@@ -124,7 +124,10 @@ def _promoted(moving: Mover, history: History, canary: Canary) -> tuple[History,
             nonce=secrets.token_hex(16),
             time=moving.entry(EVENT, "intent").time,
             reason=reason,
-            details={"canary": canary.begun.nonce},
+            details={
+                **{name: canary.begun.details[name] for name in ("from",) if name in canary.begun.details},
+                "canary": canary.begun.nonce,
+            },
             previous="",
         )
         try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_ci.commands.canary import acts, saying
+from mlops_ci.commands.canary import acts, oddities, saying
 from mlops_ci.commands.moving import TRIES, Mover, mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.decide import Decision, Outcome, decide
@@ -118,7 +118,11 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
     until = now if end is None else min(now, end + rule.label_age)
     everything = windows(canary.begun.nonce, canary.segments, rule, until)
     due = unread(everything, canary.read)
-    found = Found(evidence=dict(canary.evidence), decision=Decision(outcome=Outcome.CONTINUE))
+    # What the last look decided, where a dead job did not do it: it is done before anything else is read.
+    decided = decide(canary.evidence, rule, step=canary.step, windows=canary.windows_of_step)
+    found = Found(evidence=dict(canary.evidence), decision=decided)
+    if decided.outcome is not Outcome.CONTINUE:
+        return found
     rows = _rows(moving, canary, rules, everything, due)
     counted = canary.windows_of_step
     for window in due:
@@ -138,8 +142,8 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
 
 
 def _said(found: Found, canary: Canary, rows: Outcomes, now: float) -> Found:
-    found.notices += saying.of_windows(found.seen, found.skipped, canary)
-    found.notices += saying.of_rows(rows, canary, now, LATE)
+    found.notices += oddities.of_windows(found.seen, found.skipped, canary)
+    found.notices += oddities.of_rows(rows, canary, now, LATE)
     return found
 
 

@@ -235,7 +235,7 @@ def _row_metrics(means: Meaning, rows: int | None) -> tuple[Line, ...]:
         )
     margin = settling_margin(rows)
     needed = rows_for_disagreement(margin, DISAGREEMENT, 0.05)
-    why = f"the loss you accept: {margin * 100:g} points"
+    why = f"the loss you accept: {margin * 100:g} point{'s' if margin > 0.01 else ''}"
     if rows is not None and needed > rows:
         why += f"; your {rows:,} rows are few: about {needed:,} settle this one"
     elif rows is not None:

@@ -11,7 +11,7 @@ from mlops_ci.core.adoption.workflows import PLACEHOLDER
 
 _OURS = re.compile(r"(^|/)mlops-ci(/[^@]*)?@|^\./?$")
 _PINNED = re.compile(r"@[0-9a-f]{40}$")
-_GATES = ("check",)
+_GATES = ("check", "reusable gate")
 
 
 def judge(path: str, document: Any) -> list[Check]:

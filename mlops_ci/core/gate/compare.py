@@ -13,7 +13,7 @@ from mlops_ci.core.gate.decision import correct_family, decide
 from mlops_ci.core.gate.draft import Draft, draft_of, missing, tell
 from mlops_ci.core.gate.estimate import UndefinedError
 from mlops_ci.core.gate.judge import judge_pair, rules_of
-from mlops_ci.core.gate.metrics import UnknownMetricError
+from mlops_ci.core.gate.metrics import UnknownMetricError, greater_is_better
 from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
 from mlops_ci.core.gate.reuse import allowance
 from mlops_ci.core.gate.scalars import POINT_ONLY, MissingValueError, beyond, point, scalar_estimate
@@ -181,7 +181,7 @@ def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -
             Finding(
                 metric=name,
                 outcome=Outcome.UNCHANGED,
-                greater_is_better=rule.greater_is_better is not False,
+                greater_is_better=_upwards(name, rule),
                 champion=value,
                 candidate=value,
                 difference=None if value is None else 0.0,
@@ -192,6 +192,14 @@ def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -
             )
         )
     return decide(findings, policy, notices=[why])
+
+
+def _upwards(name: str, rule: MetricPolicy) -> bool:
+    """Return the direction of a metric; upwards where nothing says."""
+    try:
+        return greater_is_better(name, rule)
+    except UnknownMetricError:
+        return True
 
 
 def _only_value(

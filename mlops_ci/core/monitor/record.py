@@ -89,14 +89,14 @@ def from_dict(raw: Any) -> Watched | None:
     return Watched(**{name: value for name, value in raw.items() if name in _NAMES})
 
 
-def watched(history: History) -> list[Watched]:
+def watched(history: History, environment: str = "") -> list[Watched]:
     """Return the last judgement of each window, in the order of time.
 
     Records may be written out of order and more than once: late rows and late labels revise a window.
     """
     found: dict[str, Watched] = {}
     for entry in history.entries:
-        if entry.event == EVENT and entry.phase == "recorded":
+        if (entry.event, entry.phase, entry.environment) == (EVENT, "recorded", environment):
             for raw in entry.details.get("windows", ()):
                 one = from_dict(raw)
                 if one is not None:

@@ -1,0 +1,85 @@
+"""The reusable workflows, called as `OWNER/mlops-ci/.github/workflows/NAME.yml@REF`, with a stand-in for the action."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from act import Hub
+from fakes.github import GitHub
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+# Says what it was given, leaves evidence, and ends as a check of a worse model does.
+STAND_IN = {
+    **ACTION,
+    "outputs": {
+        name: {**one, "value": f"${{{{ steps.run.outputs.{name} }}}}"}
+        for name, one in ACTION["outputs"].items()
+    },
+    "runs": {
+        "using": "composite",
+        "steps": [
+            {
+                "id": "run",
+                "shell": "bash",
+                "env": {
+                    "VERB": "${{ inputs.command }}",
+                    "EVIDENCE": "${{ inputs.evidence }}",
+                    "TOKEN": "${{ inputs.github-token }}",
+                    "URI": "${{ inputs.mlflow-tracking-uri }}",
+                },
+                "run": 'echo "verb=$VERB uri=$URI none=$([ "$TOKEN" = none ] && echo yes || echo no) mlflow=${MLFLOW_TRACKING_TOKEN:-nothing}"\n'
+                'if [ "$VERB" = reproduce ]; then mkdir -p "$EVIDENCE" && echo bundle >"$EVIDENCE/manifest.json"; exit 0; fi\n'
+                'if [ "$VERB" = check ]; then cat "$EVIDENCE/manifest.json"; echo "verdict=fail" >>"$GITHUB_OUTPUT"; exit 1; fi\n'
+                'echo "promoted-version=7" >>"$GITHUB_OUTPUT"',
+            }
+        ],
+    },
+}
+CALLER = """\
+on: [pull_request, push]
+jobs:
+  call:
+    permissions: {{contents: write, pull-requests: write}}
+    uses: OWNER/mlops-ci/.github/workflows/{name}.yml@REF
+    with:
+      mlflow-tracking-uri: http://mlflow.example
+    secrets:
+      MLFLOW_TRACKING_TOKEN: very-secret
+"""
+
+
+@pytest.fixture
+def hub(tmp_path: Path, github: GitHub) -> Hub:
+    made = Hub(tmp_path, github)
+    files = {f".github/workflows/{name}.yml": CALLER.format(name=name) for name in ("gate", "promote")}
+    made.commit({"requirements.txt": "", **files}, message="base")
+    made.commit({"data.txt": "new\n"}, branch="change")
+    made.open_pull(7, "change")
+    action = tmp_path / "action"
+    shutil.copytree(ROOT / ".github", action / ".github")
+    (action / "action.yml").write_text(yaml.safe_dump(STAND_IN))
+    return made
+
+
+def test_the_gate_in_two_jobs(hub: Hub, tmp_path: Path) -> None:
+    run = hub.run(".github/workflows/gate.yml", number=7, actions={"OWNER/mlops-ci@REF": tmp_path / "action"})
+    assert run.exit_code == 1, run.raw[-3000:]
+    lines = [line for line in run.raw.splitlines() if "verb=" in line and "raw_output" in line]
+    assert any("verb=reproduce uri= none=yes mlflow=nothing" in line for line in lines), run.raw[-3000:]
+    # The second job has the address and the credential, and the first one's evidence.
+    assert any("verb=check uri=http://mlflow.example none=no" in line for line in lines), lines
+    assert "bundle" in run.log
+
+
+def test_promotion(hub: Hub, tmp_path: Path) -> None:
+    run = hub.run(
+        ".github/workflows/promote.yml", event="push", actions={"OWNER/mlops-ci@REF": tmp_path / "action"}
+    )
+    assert run.exit_code == 0, run.log
+    assert any("verb=promote uri=http://mlflow.example" in line for line in run.raw.splitlines())
