@@ -38,5 +38,10 @@ def test_a_wheel_made_from_the_sdist_renders_every_format(tmp_path: Path) -> Non
         assert "worse" in run(*command, form, cwd=tmp_path)
     place = run(python, "-c", "import mlops_ci.render as r; print(r.template_folder())", cwd=tmp_path).strip()
     assert Path(place).is_relative_to(tmp_path / "env")
-    for name in ("demo/dvc.yaml", "workflows/github/mlops-ci.yml", "report/check.md.j2"):
+    for name in (
+        "demo/dvc.yaml",
+        "demo-loop/hours.csv.gz",
+        "workflows/github/mlops-ci.yml",
+        "report/check.md.j2",
+    ):
         assert (Path(place) / name).is_file()
