@@ -16,7 +16,7 @@ from act import Hub, Run, export_action
 from fakes.git_server import GitServer
 from fakes.github import GitHub
 from ledger_parts import git
-from mlflow_parts import Server
+from mlflow_parts import Server, emptied
 
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.cli.start import CHANGES
@@ -96,6 +96,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         yield Shop(hub, demo, mlflow_server, export_action(ROOT, folder / "action"), python)
         shutil.rmtree(folder / "runs", ignore_errors=True)
         assert github.violations == []
+    emptied(MlflowRegistry(mlflow_server.uri))  # the server is the whole run's
 
 
 def test_a_worse_model_is_blocked_and_a_better_push_updates_the_comment(shop: Shop) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from act import Hub, Run, export_action
 from fakes.github import GitHub
-from mlflow_parts import Server
+from mlflow_parts import Server, emptied
 
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.demo.repository import DemoRepository
 
 pytestmark = pytest.mark.e2e
@@ -97,6 +98,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         )
         shutil.rmtree(folder / "runs", ignore_errors=True)
         assert github.violations == []
+    emptied(MlflowRegistry(mlflow_server.uri))  # the server is the whole run's
 
 
 def test_a_loss_in_production_opens_an_issue_starts_a_retraining_once_and_newer_data_are_proposed(
