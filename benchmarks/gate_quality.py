@@ -35,6 +35,7 @@ GROUPS = ((5, 0.1), (10, 0.3), (25, 0.3))
 #: Simulated holdouts of each cell by rows; a rate of .05 from 2,000 has a standard error of .005.
 RUNS = {50: 2000, 100: 2000, 300: 2000, 1000: 2000, 10_000: 800}
 SORTED = ("average_precision", "quantile:0.9")
+FEWER = RESAMPLES // 32 * 8  # resamples of 10,000 rows: a multiple of eight, as they are added up
 SORTED_RUNS = {50: 2000, 100: 2000, 300: 1000, 1000: 800, 10_000: 120}
 #: Cells that an interrupted benchmark has already judged.
 DONE = set()
@@ -158,7 +159,7 @@ def _judged(kinds, world, n, runs, *, worse, bootstrap=True):
     """Return what the gate says of each kind's metric in `runs` holdouts, by chunks of bounded memory."""
     seed = [2, n, worse, *(int(100 * part) for part in (world.disagreement, world.auc, world.prevalence))]
     rng = np.random.default_rng([*seed, world.group])
-    resamples = 0 if world.group > 1 or not bootstrap else RESAMPLES if n < 10_000 else RESAMPLES // 4
+    resamples = 0 if world.group > 1 or not bootstrap else RESAMPLES if n < 10_000 else FEWER
     found = defaultdict(list)
     for start in range(0, runs, max(1, CHUNK // n)):
         drawn = world.draw(rng, min(runs - start, max(1, CHUNK // n)), n, worse=worse)

@@ -142,7 +142,7 @@ def test_accuracy_over_the_whole_grid():
 @pytest.mark.parametrize("part", ["alone", "unsorted", "resampled", "groups"])
 def test_the_others_over_the_whole_grid(part):
     for row in PARTS[part](0.1):
-        if part == "unsorted" and row["kind"] == "quantile":
+        if part == "unsorted" and row["kind"].startswith("quantile"):
             continue  # its t-interval alone is too narrow on 50 rows, and never judges alone: see "resampled"
         limit = 0.06 if row["kind"] == "accuracy" else 0.075
         for outcome in ("non_inferior", "worse"):
