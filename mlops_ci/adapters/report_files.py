@@ -39,8 +39,12 @@ def read_reports(path: Path) -> list[Report]:
             problem = f"its schema_version is {version!s:.20}, this mlops-ci reads {SCHEMA_VERSION}"
             raise EvidenceError(f"{path}: {problem}", remedy=REMEDY)
     try:
-        return TypeAdapter(list[Report]).validate_python(reports)
+        read = TypeAdapter(list[Report]).validate_python(reports)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"][1:])
         raise EvidenceError(f"{path}: {place}: {first['msg']}", remedy=REMEDY) from None
+    for report in read:
+        if report.alpha is not None and not 0 < report.alpha < 0.5:
+            raise EvidenceError(f"{path}: alpha: it is between 0 and 0.5", remedy=REMEDY)
+    return read

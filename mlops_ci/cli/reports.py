@@ -29,7 +29,7 @@ def report(path: Path, **options: Any) -> int:
     reports = read_reports(path)
     try:
         show(reports, options, {})
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         # Its open parts (drift, details) have no schema of their own: whoever wrote the file wrote these.
         problem = f"{path}: a part of it is not as a report has it: {error!s:.200}"
         raise EvidenceError(problem, remedy=REMEDY) from None

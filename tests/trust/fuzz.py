@@ -174,7 +174,7 @@ def read_report(data: bytes, scratch: Path) -> None:
     for one in read_reports(scratch / "report.json"):
         try:
             harmless(one)
-        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise EvidenceError(str(error)) from None  # as the verb `report` does
 
 
