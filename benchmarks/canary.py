@@ -32,6 +32,7 @@ Array = NDArray[np.float64]
 CONSTANT = {f"{share:.0%}": np.full(LOOKS, share) for share in (0.01, 0.05, 0.1, 0.25, 0.5)}
 RAMP = np.linspace(0.01, 0.5, LOOKS)
 RISING = np.linspace(0.03, 0.12, LOOKS)
+DAILY = np.tile([0.005, 0.45], LOOKS // 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ def settings() -> list[Setting]:
         Setting(name="ramp 1% -> 50%", shares=RAMP, base=flat),
         Setting(name="ramp, base rising 3% -> 12%", shares=RAMP, base=RISING),
         Setting(name="ramp, base falling 12% -> 3%", shares=RAMP, base=RISING[::-1]),
+        Setting(name="10%, base 0.5% by night, 45% by day", shares=CONSTANT["10%"], base=DAILY),
+        Setting(name="50%, base 0.5% by night, 45% by day", shares=CONSTANT["50%"], base=DAILY),
         Setting(name="10%, users, ICC 0.1", shares=CONSTANT["10%"], base=flat, icc=0.1),
         Setting(name="10%, users, ICC 0.3", shares=CONSTANT["10%"], base=flat, icc=0.3),
         Setting(name="50%, users, ICC 0.3", shares=CONSTANT["50%"], base=flat, icc=0.3),
@@ -83,13 +86,13 @@ class Window:
 
 
 def worlds(one: Setting, runs: int, harm: float, rng: np.random.Generator) -> Iterator[Window]:
-    """Yield the looks of all runs of a setting; the challenger's rate is higher by `harm`."""
+    """Yield the looks of all runs of a setting; the challenger's rate is higher by `harm`, at least 0."""
     for share, base in zip(one.shares, one.base, strict=True):
         size = REQUESTS // PER_USER if one.users else REQUESTS
         n1 = max(round(size * share), 1)
         n0 = size - n1
         blocks = min(n0, n1)
-        arms = [_arm(n, base + d, blocks, one, runs, rng) for n, d in ((n0, 0.0), (n1, harm))]
+        arms = [_arm(n, max(base + d, 0.0), blocks, one, runs, rng) for n, d in ((n0, 0.0), (n1, harm))]
         (bad0, mean0), (bad1, mean1) = arms
         each = PER_USER if one.users else 1
         requests = (n0 * each, bad0, n1 * each, bad1)
@@ -281,7 +284,10 @@ def promotions(runs: int) -> list[dict[str, Any]]:
     return rows
 
 
-POWER = ("constant 1%", "constant 5%", "constant 10%", "constant 25%", "constant 50%", "steps 5% -> 25%")
+POWER = {
+    *("constant 1%", "constant 5%", "constant 10%", "constant 25%", "constant 50%", "steps 5% -> 25%"),
+    *("10%, base 0.5% by night, 45% by day", "50%, base 0.5% by night, 45% by day"),
+}
 
 
 PARTS = {"false_alarms": false_alarms, "power": power, "promotions": promotions}

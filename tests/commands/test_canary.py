@@ -34,7 +34,9 @@ def test_a_surge_of_false_positives_is_rolled_back_without_a_person(team: Guarde
             break
     assert (report.exit_code, report.verdict, report.details["decision"]) == (1, Result.FAIL, "rollback")
     assert "false_positives" in report.headline
-    assert [one["found"] for one in report.details["rates"]] == ["harm", "open", "open"]
+    blamed, *others = [one["found"] for one in report.details["rates"]]
+    assert blamed == "harm"
+    assert set(others) <= {"open", "safe"}  # errors may be proven safe by then
     assert report.details["canary"]["windows"] <= 3
     assert team.routed() == ("1", "", 0.0)
     assert team.story.aliases() == {"champion": "1"}

@@ -52,19 +52,65 @@ def test_outcomes_between_0_and_1_only_make_the_safe_test_slower() -> None:
     assert half <= sum(ends) / 2
 
 
-def test_a_bet_is_fair_at_the_margin_and_never_costs_all() -> None:
-    margin, p0 = 0.02, 0.1
-    stake = float(betting.stake(50, 4.0, hoped=margin, bound=1 - margin))
-    expected = sum(
-        math.exp(float(betting.log_e_of_block(np.array([margin - (y1 - y0)]), stake)))
-        * abs(1 - y1 - (p0 + margin))
-        * abs(1 - y0 - p0)
-        for y0, y1 in product((0, 1), repeat=2)
-    )
-    assert expected == pytest.approx(1)
+@pytest.mark.parametrize(("n", "squares"), [(0, 0.0), (424, 0.0), (424, 424 * 0.02**2), (400, 40.0)])
+@pytest.mark.parametrize("p0", [0.005, 0.1, 0.45])
+def test_a_bet_is_fair_at_the_margin_whatever_was_learned_before(n: int, squares: float, p0: float) -> None:
+    margin, blocks = 0.02, 4
+    pairs = np.array(list(product(product((0, 1), repeat=2), repeat=blocks)))
+    champion, challenger = pairs[..., 0], pairs[..., 1]
+    chance = np.abs(1 - challenger - (p0 + margin)) * np.abs(1 - champion - p0)
+    short = margin - (challenger - champion)
+    stakes = betting.stakes(short, n, squares, hoped=margin, bound=1 - margin)
+    assert len(np.unique(stakes)) > 4  # it does learn within the window
+    e = np.exp(betting.log_e_of_block(short, stakes))
+    assert (e * chance.prod(axis=1)).sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_a_stake_knows_only_the_blocks_before_it_and_never_risks_all() -> None:
+    x = np.random.default_rng(4).uniform(-1, 1, (5, 40))
     for n, squares in ((0, 0.0), (10_000, 0.0), (10_000, 1.0)):
-        stake = float(betting.stake(n, squares, hoped=margin, bound=1.0))
-        assert 1 - stake * 1.0 >= 0.25 - 1e-12
+        one = betting.stakes(x, n, squares, hoped=0.02, bound=1.0)
+        for place in (0, 7, 39):
+            other = x.copy()
+            other[:, place:] = 0
+            again = betting.stakes(other, n, squares, hoped=0.02, bound=1.0)
+            assert (again[:, : place + 1] == one[:, : place + 1]).all()
+        assert (one > 0).all()
+        assert (1 - one >= 0.25 - 1e-12).all()
+    assert betting.stakes(np.empty(0), 0, 0.0, hoped=0.02, bound=1.0).shape == (0,)
+
+
+def nights_and_days(seed: int, better: float = 0.0) -> tuple[int | None, float]:
+    """Return after how many windows a canary is promoted, and the lowest evidence of safety before.
+
+    500 requests a window, a quarter to the challenger; 0.5% bad by night (none in the first), 45% by day.
+    """
+    rng = np.random.default_rng(seed)
+    one, low = Evidence(), 0.0
+    for number in range(1, 41):
+        rate = (0.45, 0.005)[number % 2] if number > 1 else 0.0
+        champion = (rng.random(375) < rate).astype(float)
+        challenger = (rng.random(125) < max(rate - better, 0)).astype(float)
+        blocks = betting.differences(champion, challenger, rng)
+        one = advanced(one, (375, champion.sum(), 125, challenger.sum()), blocks, 0.02)
+        low = min(low, float(one.log_safe))
+        if decide({"errors": one}, RULE, step=1, windows=number).outcome is Outcome.PROMOTE:
+            return number, low
+    return None, low
+
+
+@pytest.mark.parametrize(("better", "median", "longest"), [(0.0, 5, 16), (0.06, 3, 5)])
+def test_a_day_after_a_night_without_a_bad_outcome_does_not_ruin_the_evidence(
+    better: float, median: int, longest: int
+) -> None:
+    # One stake a window, learned from the windows before: evidence fell to -25, and none of the equal
+    # versions was ever promoted, in 40 windows.
+    found = [nights_and_days(seed, better) for seed in range(40)]
+    promoted = [number for number, _ in found if number is not None]
+    assert len(promoted) == 40
+    assert np.median(promoted) <= median
+    assert max(promoted) <= longest
+    assert min(low for _, low in found) > -3
 
 
 def test_dealing_keeps_the_difference_and_uses_every_unit() -> None:

@@ -9,17 +9,21 @@ from numpy.typing import NDArray
 
 CAUTION = 0.75
 """Largest share of the capital that one bet may cost."""
+MEMORY = 300
+"""As how many blocks of the present window all earlier windows count at most."""
 
 Array = NDArray[np.float64]
 
 
-def stake(n: Any, squares: Any, *, hoped: float, bound: float) -> Array:
-    """Return the stake for the next window, from the earlier ones alone.
+def stakes(x: Array, n: Any, squares: Any, *, hoped: float, bound: float) -> Array:
+    """Return the stake on each block of a window, from the blocks before it alone.
 
     Parameters
     ----------
+    x
+        Shape (..., blocks): the window's outcomes in the order dealt. Block j's stake sees those before j.
     n, squares
-        Number and sum of squares of the earlier x; numbers or arrays of one shape.
+        Number and sum of squares of the x of *earlier windows*; numbers or arrays of shape (...).
     hoped
         The mean of x that the test should be good at finding.
     bound
@@ -28,7 +32,7 @@ def stake(n: Any, squares: Any, *, hoped: float, bound: float) -> Array:
     Returns
     -------
     ndarray
-        lambda in [0, CAUTION / bound].
+        Of x's shape: lambda in [0, CAUTION / bound].
 
     Notes
     -----
@@ -36,12 +40,24 @@ def stake(n: Any, squares: Any, *, hoped: float, bound: float) -> Array:
     learned, mu is not: a learned mean is noisy just when it matters, and cost power at every true
     difference that was tried (docs/benchmarks/canary.md).
 
+    A window may be unlike those before, as day is unlike night. So the second moment is learned inside
+    the window too, and earlier windows count as many blocks as there were, at most MEMORY, times
+    exp(-z^2), with z the distance of the window's squares so far from what they foretold. All of it is
+    known before the block that is bet on, so validity does not hang on how well it fits.
+
     References
     ----------
-    Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2023.
+    Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2023: any
+    stake that is a function of the past gives an e-process; aGRAPA is one of theirs.
     """
-    n, squares = np.asarray(n, dtype=float), np.asarray(squares, dtype=float)
-    second = (squares + 0.25) / (n + 1)
+    n, squares = np.asarray(n, dtype=float)[..., None], np.asarray(squares, dtype=float)[..., None]
+    seen = np.arange(x.shape[-1])
+    inside = np.zeros_like(x, dtype=float)
+    np.cumsum(x[..., :-1] ** 2, axis=-1, out=inside[..., 1:])
+    foretold = (squares + 0.25) / (n + 1)
+    unlike = (inside - seen * foretold) ** 2 / (seen * foretold + 1)
+    weight = np.minimum(n + 1, MEMORY) * np.exp(-unlike)
+    second = (weight * foretold + inside + 0.25) / (weight + seen + 1)
     return np.asarray(np.clip(hoped / np.maximum(second, hoped**2), 0.0, CAUTION / bound))
 
 
@@ -53,9 +69,9 @@ def log_e_of_block(x: Array, lambda_: Any) -> Array:
     x
         Shape (..., blocks): independent given the past, each at least ``-bound``.
     lambda_
-        Shape (...): the stake, which must not depend on this window.
+        A stake, or one a block: each may depend on earlier blocks, and not on its own.
     """
-    return np.asarray(np.log1p(np.asarray(lambda_)[..., None] * x).sum(axis=-1))
+    return np.asarray(np.log1p(np.asarray(lambda_) * x).sum(axis=-1))
 
 
 def differences(champion: Array, challenger: Array, rng: np.random.Generator) -> Array:

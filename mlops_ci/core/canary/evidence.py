@@ -92,11 +92,12 @@ def advanced(before: Evidence, counts: tuple[Any, Any, Any, Any], blocks: Array,
     n0, k0, n1, k1 = counts
     past = (before.n0, before.k0, before.n1, before.k1)
     log_counts = before.log_counts + harm.log_e_of_block(counts, past)[()]
-    toward_harm = betting.stake(before.blocks, before.squares, hoped=margin, bound=1.0)
+    toward_harm = betting.stakes(blocks, before.blocks, before.squares, hoped=margin, bound=1.0)
     log_bet = before.log_bet + betting.log_e_of_block(blocks, toward_harm)[()]
     from_margin = before.blocks * margin**2 - 2 * margin * before.total + before.squares
-    toward_safety = betting.stake(before.blocks, from_margin, hoped=margin, bound=1.0 - margin)
-    log_safe = before.log_safe + betting.log_e_of_block(margin - blocks, toward_safety)[()]
+    short = margin - blocks
+    toward_safety = betting.stakes(short, before.blocks, from_margin, hoped=margin, bound=1.0 - margin)
+    log_safe = before.log_safe + betting.log_e_of_block(short, toward_safety)[()]
     after = Evidence(
         n0=before.n0 + n0,
         k0=before.k0 + k0,
