@@ -72,7 +72,8 @@ def start(**options: Any) -> int:
 def look(**options: Any) -> int:
     """Read the windows that are due, decide, and do it: roll back, widen, promote, or go on.
 
-    Ends with 0 where it goes on or promotes, 1 where it rolled back, 3 where the deadline came first.
+    Ends with 0 where it goes on or promotes, 1 where it rolled back, 3 where the deadline came first. A look
+    at one that was over before does nothing and ends with 0.
 
     \b
     On a schedule:       mlops-ci canary look

@@ -41,7 +41,8 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
     """Read the windows that are due, decide, and act.
 
     A window is read once, by its name, whoever looks and however often; one without rows of both
-    versions waits for them. Windows need not come in their order.
+    versions waits for them. Windows need not come in their order. Where the canary was over before, the
+    report tells how, and passes no verdict.
 
     Raises
     ------
@@ -54,14 +55,18 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
     """
     rules = required(settings)
     moving = mover(settings, tools)
+    idle = True
     for _ in range(TRIES):
         history = moving.begun(finish=not dry_run)
+        canary = latest(history, moving.environment)
+        # What ended in an earlier look was reported by that one: a schedule must not fail of it for ever.
+        idle = idle and not (canary and canary.running)
         trouble = ""
         if not dry_run:
             history, trouble = acts.finish(moving, history)
         canary = latest(history, moving.environment)
         if canary is None or not canary.running or trouble:
-            return saying.report(moving, history, canary, source, verb="look", trouble=trouble)
+            return saying.report(moving, history, canary, source, verb="look", idle=idle, trouble=trouble)
         if set(rules.rates) != set(canary.rule.margins):
             raise UsageError(
                 f"the canary of version {canary.challenger} began with the rates"

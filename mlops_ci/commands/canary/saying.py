@@ -35,9 +35,13 @@ def report(  # noqa: PLR0913
     fresh: Sequence[Mapping[str, Any]] = (),
     notices: Sequence[Notice] = (),
     trouble: str = "",
+    idle: bool = False,
     dry_run: bool = False,
 ) -> Report:
-    """Return the report of a canary as it is now; without one, that there is none."""
+    """Return the report of a canary as it is now; without one, that there is none.
+
+    With `idle` it was over before this look, which judged and did nothing.
+    """
     name = moving.model
     ledger = {"address": moving.ledger.address, "head": history.head}
     if canary is None:
@@ -63,8 +67,8 @@ def report(  # noqa: PLR0913
     return Report(
         command="canary",
         model=name,
-        verdict=_verdict(outcome),
-        exit_code=ServiceError.exit_code if trouble else _exit_code(outcome, verb),
+        verdict=None if idle else _verdict(outcome),
+        exit_code=ServiceError.exit_code if trouble else 0 if idle else _exit_code(outcome, verb),
         headline=line,
         summary=_summary(canary, rates, windows),
         next_step=step,
@@ -78,7 +82,7 @@ def report(  # noqa: PLR0913
         details={
             "verb": verb,
             "decision": decision.outcome.value if decision else "",
-            "promoted_version": canary.challenger if canary.outcome == Outcome.PROMOTE else None,
+            "promoted_version": canary.challenger if canary.outcome == Outcome.PROMOTE and not idle else None,
             "canary": _described(canary, windows),
             "rates": rates,
             "windows": windows[-SHOWN:],
