@@ -54,7 +54,7 @@ def test_a_ledger_that_breaks_when_it_is_written(
     )
 
 
-@pytest.mark.e2e
+@pytest.mark.extended
 def test_a_fixed_sample_of_faults_at_every_verb(
     tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_fixed_sample_of_faults_at_every_verb(
     assert {one.code for one in outcomes} == {0, 1, 4}
 
 
-@pytest.mark.e2e
+@pytest.mark.extended
 def test_an_expired_certificate_is_said(tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo) -> None:
     with world(tmp_path, mlflow_server, dvc_template, tls=True) as found, impatient():
         outcomes = [
