@@ -165,3 +165,9 @@ class TestErrors:
     def test_folder(self, tmp_path):
         with pytest.raises(PredictionsError, match="is a folder"):
             TableReader().read(tmp_path)
+
+
+def test_a_score_that_nests_without_end_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text(f"id,y_score\na,{'[' * 5000}\n")
+    assert TableReader().read(path)["y_score"][0].startswith("[[")

@@ -94,7 +94,7 @@ def parse_scores(values: Array) -> Array:
         return values
     try:
         rows = [None if text is None else json.loads(text) for text in values.tolist()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return values
     return _score_rows(rows)
 
