@@ -109,8 +109,9 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 
 PARENT = """\
-import os, pathlib, sys
+import os, pathlib, signal, sys
 from mlops_ci.adapters import process
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 try:
     process.run(["sh", "-c", {script!r}], cwd=pathlib.Path("."), environment=dict(os.environ))
 except KeyboardInterrupt:
