@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mlops_ci.cli.history import each
+from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,

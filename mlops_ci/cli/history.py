@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,7 @@ from typing import Any
 import click
 
 from mlops_ci.adapters.files import write_atomic
-from mlops_ci.cli.delivery import deliver
-from mlops_ci.cli.ending import of_machine
+from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -23,14 +20,13 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Session, Unit, environment_of, open_session, units
+from mlops_ci.cli.session import Session, Unit, environment_of
 from mlops_ci.cli.wiring import tools_for
-from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.lineage import lineage as run_lineage
 from mlops_ci.commands.rollback import rollback as run_rollback
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.report import Notice, Report
-from mlops_ci.errors import MlopsCiError, UsageError
+from mlops_ci.core.report import Report
+from mlops_ci.errors import UsageError
 
 
 @click.command()
@@ -190,45 +186,3 @@ def _with_provenance(report: Report, path: Path | None) -> Report:
         raise UsageError(f"{len(found)} versions were found", remedy="name one version for --provenance")
     write_atomic(path, json.dumps(found[0]["provenance"], indent=2) + "\n")
     return report
-
-
-def each(
-    options: dict[str, Any], verb: Callable[[Session, Unit, Tools], Report], *, single: bool = False
-) -> int:
-    """Run a verb for each model; a failure becomes its report."""
-    session = open_session(options)
-    models = units(session, options["config"], options["only"])
-    if single and len(models) > 1:
-        names = ", ".join(unit.settings.registry.model for unit in models)
-        raise UsageError("the settings hold several models", remedy=f"name one with --model: {names}")
-    reports = []
-    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
-        for index, unit in enumerate(models):
-            tools = tools_for(session, unit, Path(folder) / str(index), runs_code=False)
-            try:
-                reports.append(verb(session, unit, tools))
-            except UsageError:
-                raise
-            except MlopsCiError as error:
-                reports.append(_failed(session, unit, error))
-            except OSError as error:
-                trouble = of_machine(error)
-                if trouble is None:
-                    raise
-                reports.append(_failed(session, unit, trouble))
-    return deliver(session, reports)
-
-
-_BEGUN = Notice(
-    text="What was begun, if anything, is finished by the next `mlops-ci promote` or `mlops-ci reconcile`.",
-    level="warning",
-)
-
-
-def _failed(session: Session, unit: Unit, error: MlopsCiError) -> Report:
-    command = click.get_current_context().info_name or "promote"
-    model = unit.settings.registry.model
-    report = could_not_tell(model, error, session.source, unit.notices)
-    return replace(
-        report, command=command, headline=f"{model}: {command} failed", notices=(*report.notices, _BEGUN)
-    )

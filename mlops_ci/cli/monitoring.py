@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import click
 
-from mlops_ci.cli.delivery import deliver
+from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -21,13 +19,11 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.session import Session, Unit, open_session, templates_of, units
-from mlops_ci.cli.wiring import tools_for
-from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.monitor.windows import read_time
 from mlops_ci.core.report import Report
-from mlops_ci.errors import MlopsCiError, UsageError
+from mlops_ci.errors import UsageError
 from mlops_ci.render import render
 
 
@@ -78,7 +74,7 @@ def monitor(**options: Any) -> int:
         report = run(unit.settings, tools, watch, session.source, dry_run=options["dry_run"])
         return report if options["dry_run"] else _with_issue(session, unit, report)
 
-    return _each(options, "monitor", verb)
+    return each(options, verb, command="monitor", begun=())
 
 
 def _trends(session: Session, unit: Unit) -> Any:
@@ -124,12 +120,13 @@ def retrain(**options: Any) -> int:
     """
     from mlops_ci.commands.retrain import retrain as run  # noqa: PLC0415
 
-    return _each(
+    return each(
         options,
-        "retrain",
         lambda session, unit, tools: run(
             unit.settings, tools, session.source, now=options["at"], dry_run=options["dry_run"]
         ),
+        command="retrain",
+        begun=(),
     )
 
 
@@ -193,7 +190,7 @@ def update(path: str | None, **options: Any) -> int:
             for one in named
         ]
 
-    return _each(options, "data", verb, single=True)
+    return each(options, verb, command="data", begun=(), single=True)
 
 
 def _inside(root: Path, unit: Unit, path: str) -> str:
@@ -221,32 +218,3 @@ def _branches(session: Session) -> Any:
     # The forge's token is for the forge alone.
     token = session.options.get("github_token") if url.startswith(f"{server}/") else None
     return GitBranches(root, url=url, token=token)
-
-
-def _each(
-    options: dict[str, Any],
-    command: str,
-    verb: Callable[[Session, Unit, Tools], Report | list[Report]],
-    *,
-    single: bool = False,
-) -> int:
-    """Run a verb for each model; a failure becomes its report."""
-    session = open_session(options)
-    models = units(session, options["config"], options["only"])
-    if single and len(models) > 1:
-        names = ", ".join(unit.settings.registry.model for unit in models)
-        raise UsageError("the settings hold several models", remedy=f"name one with --model: {names}")
-    reports: list[Report] = []
-    with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
-        for index, unit in enumerate(models):
-            tools = tools_for(session, unit, Path(folder) / str(index), runs_code=False)
-            try:
-                made = verb(session, unit, tools)
-            except UsageError:
-                raise
-            except MlopsCiError as error:
-                model = unit.settings.registry.model
-                failed = could_not_tell(model, error, session.source, unit.notices)
-                made = replace(failed, command=command, headline=f"{model}: {command} failed")
-            reports += made if isinstance(made, list) else [made]
-    return deliver(session, reports)
