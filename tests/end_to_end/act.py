@@ -27,7 +27,7 @@ from fakes.github import GitHub
 STAND_INS = Path(__file__).parents[2] / ".cache" / "end_to_end" / "actions"
 # Certificates, package indexes and caches of this machine; nothing else of its environment gets in.
 PASSED_ON = re.compile(
-    r"(SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|UV_.*|PIP_.*|.*_PROXY)",
+    r"(SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|UV_(?!PROJECT).*|PIP_.*|.*_PROXY)",
     re.IGNORECASE,
 )
 
