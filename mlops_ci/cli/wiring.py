@@ -100,7 +100,7 @@ def actor_of(session: Session) -> str:
 
 def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     """Return the ledger: flag > settings > the forge's repository > the remote `origin` > this repository."""
-    from mlops_ci.adapters.ledger import GitLedger  # noqa: PLC0415
+    from mlops_ci.adapters.ledger import GitLedger, without_login  # noqa: PLC0415
 
     root = session.repository.root
     url = session.options.get("ledger") or settings.promotion.ledger
@@ -114,6 +114,10 @@ def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     # The forge's token is for the forge alone: an address elsewhere has its own login, or none.
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
     token = session.options.get("github_token") if url.startswith(f"{server}/") else None
+    gitlab = os.environ.get("CI_SERVER_URL", "https://gitlab.com")
+    if os.environ.get("GITLAB_CI") == "true" and without_login(url, None)[0].startswith(f"{gitlab}/"):
+        # The checkout's address has the login of the job, which by default may not push.
+        token = os.environ.get("MLOPS_CI_GITLAB_TOKEN") or None
     return GitLedger(url, folder, branch=settings.promotion.ledger_branch, token=token)
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.git_server import GitServer
+from ledger_parts import bare_remote, git, intent
 
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.cli.addresses import MlflowAddress, address_of, connection_to
 from mlops_ci.cli.session import Session
+from mlops_ci.cli.wiring import ledger_of
 from mlops_ci.core.report import Source
-from mlops_ci.errors import UsageError
+from mlops_ci.errors import ServiceError, UsageError
 from mlops_ci.settings import Settings, in_environment, read_settings
 
 SETTINGS = b"""\
@@ -69,3 +72,25 @@ def test_nothing_named_is_the_database_beside_the_code(
     bare = settings(text=b"registry: {model: moons}\nmetrics: {accuracy: {margin: 0.01}}\n")
     assert address_of(session, bare) == MlflowAddress(tracking=None, registry=None)
     assert connection_to(session, bare).tracking == f"sqlite:///{session.repository.root / 'mlflow.db'}"
+
+
+def test_on_gitlab_the_ledger_is_pushed_with_the_projects_token_and_the_jobs_goes_nowhere_else(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare_remote(tmp_path).rename(tmp_path / "shop.git")
+    for scratch in "ab":
+        (tmp_path / scratch).mkdir()
+    monkeypatch.setenv("GITLAB_CI", "true")
+    monkeypatch.setenv("MLOPS_CI_GITLAB_TOKEN", "of-the-project")
+    with GitServer(tmp_path, writers=["of-the-project"]) as gitlab:
+        # As GitLab's runner checks out: the address has the job's login, which may read.
+        there = gitlab.url.replace("http://", "http://gitlab-ci-token:of-the-job@") + "/shop.git"
+        git(session.repository.root, "remote", "set-url", "origin", there)
+        monkeypatch.setenv("CI_SERVER_URL", gitlab.url)
+        ledger = ledger_of(session, settings(), tmp_path / "a")
+        assert ledger.append(ledger.read("moons"), intent("1", model="moons")).entries
+        # Another server gets the login that its own address has, and not the project's token.
+        monkeypatch.setenv("CI_SERVER_URL", "https://gitlab.example")
+        elsewhere = ledger_of(session, settings(), tmp_path / "b")
+        with pytest.raises(ServiceError, match="may write"):
+            elsewhere.append(elsewhere.read("moons"), intent("2", model="moons"))
