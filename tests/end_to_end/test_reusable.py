@@ -34,10 +34,11 @@ STAND_IN = {
                     "URI": "${{ inputs.mlflow-tracking-uri }}",
                     "CONFIG": "${{ inputs.config }}",
                 },
-                "run": 'echo "verb=$VERB uri=$URI none=$([ "$TOKEN" = none ] && echo yes || echo no) mlflow=${MLFLOW_TRACKING_TOKEN:-nothing} key=${AWS_ACCESS_KEY_ID:-nothing} config=$CONFIG'
+                "run": 'echo "verb=$VERB uri=$URI none=$([ "$TOKEN" = none ] && echo yes || echo no) mlflow=${MLFLOW_TRACKING_TOKEN:-nothing} key=$([ "$AWS_ACCESS_KEY_ID" = a-key ] && echo yes || echo no) config=$CONFIG'
                 ' model=${MLOPS_CI_MODEL:-all} app=$([ "$TOKEN" = of-an-app ] && echo yes || echo no) brought=$(cat brought 2>/dev/null)"\n'
                 'if [ "$VERB" = reproduce ]; then mkdir -p "$EVIDENCE" && echo bundle >"$EVIDENCE/manifest.json"; exit 0; fi\n'
                 'if [ "$VERB" = check ]; then cat "$EVIDENCE/manifest.json"; echo "verdict=fail" >>"$GITHUB_OUTPUT"; exit 1; fi\n'
+                'touch "$RUNNER_TEMP/page.html"; echo "report-html=$RUNNER_TEMP/page.html" >>"$GITHUB_OUTPUT"\n'
                 'echo "promoted-version=7" >>"$GITHUB_OUTPUT"',
             }
         ],
@@ -58,25 +59,25 @@ jobs:
 
 # Of each further workflow: what its caller gives, the event, and what its steps are to say.
 MODEL_EVENT = {"action": "mlops-ci-retrain", "client_payload": {"model": "suns"}}
-SAYS = "uri=http://mlflow.example none=no mlflow=very-secret"
+SAYS = "uri=http://mlflow.example none=no mlflow=***"  # a secret is not shown
 WATCHING = {
     "canary": (
         "{contents: write}",
-        'outcomes: echo "$AWS_ACCESS_KEY_ID of $(basename "$PWD")" >brought',
-        [f"verb=canary look {SAYS} key=a-key config=models.yaml model=all app=no brought=a-key of"],
+        'outcomes: test "$AWS_ACCESS_KEY_ID" = a-key && echo requests >brought',
+        [f"verb=canary look {SAYS} key=yes config=models.yaml model=all app=no brought=requests"],
     ),
     "monitor": (
         "{contents: write, issues: write}",
         "production: echo rows >brought",
         [
-            f"verb=monitor {SAYS} key=nothing config=models.yaml model=all app=no brought=rows",
-            f"verb=retrain {SAYS} key=nothing config=models.yaml model=all app=no brought=rows",
+            f"verb=monitor {SAYS} key=no config=models.yaml model=all app=no brought=rows",
+            f"verb=retrain {SAYS} key=no config=models.yaml model=all app=no brought=rows",
         ],
     ),
     "retrain": (
         "{contents: write, pull-requests: write}",
         "newer-data: echo newer >brought",
-        [f"verb=data {SAYS} key=a-key config=models.yaml model=suns app=yes brought=newer"],
+        [f"verb=data {SAYS} key=yes config=models.yaml model=suns app=yes brought=newer"],
     ),
 }
 WATCHER = """\
@@ -143,9 +144,10 @@ def test_what_watches_production(name: str, hub: Hub, tmp_path: Path) -> None:
             "MLOPS_CI_TOKEN": "of-an-app",
         },
     )
+    assert run.exit_code == 0, run.raw[-3000:]
     lines = [line for line in run.raw.splitlines() if "verb=" in line and "raw_output" in line]
     for said in WATCHING[name][2]:
-        assert any(said in line for line in lines), run.raw[-3000:]
+        assert any(said in line for line in lines), lines
     assert len(lines) == len(WATCHING[name][2])
 
 
