@@ -33,7 +33,8 @@ PASSED_ON = re.compile(
 
 
 # Reusable workflows of ours, whose own actions need stand-ins too.
-CALLED = (".github/workflows/gate.yml", ".github/workflows/promote.yml")
+REUSABLE = ("gate", "promote", "canary", "monitor", "retrain")
+CALLED = tuple(f".github/workflows/{name}.yml" for name in REUSABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
