@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from mlops_ci.adapters.forges import github_actions, github_event, issues, sticky
@@ -194,6 +195,13 @@ class GitHubForge:
             self._page.annotate(report)
             self._page.summarise(forms.get("markdown") or body, body)
         return url
+
+    def retire(self, keys: Collection[str]) -> None:
+        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        if not keys or self._board is None or self._refused:
+            return
+        with suppress(ServiceError):
+            sticky.retire(self._board, sticky.Stamp.of(self.source(), ""), keys)
 
     def conclude(self, code: int, text: str) -> None:
         """Set the commit status once, by the gravest of all reports."""
