@@ -100,7 +100,8 @@ def actor_of(session: Session) -> str:
 
 def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     """Return the ledger: flag > settings > the forge's repository > the remote `origin` > this repository."""
-    from mlops_ci.adapters.ledger import GitLedger, without_login  # noqa: PLC0415
+    from mlops_ci.adapters.git_remote import without_login  # noqa: PLC0415
+    from mlops_ci.adapters.ledger import GitLedger  # noqa: PLC0415
 
     root = session.repository.root
     url = session.options.get("ledger") or settings.promotion.ledger
