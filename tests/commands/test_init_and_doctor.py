@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import io
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,34 @@ def test_production_is_watched_where_that_is_asked_for(
     assert {check["state"] for check in about} == {"ok"}, about
     assert len(about) == 6
     assert "production's rows" in said.out
+
+
+class Typed(io.StringIO):
+    """A terminal with someone who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "watched"), [("", False), ("y", True)])
+def test_one_question_is_asked_about_production_and_all_is_shown_before_it_is_written(
+    answer: str,
+    watched: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    monkeypatch.setattr(sys, "stdin", Typed(f"\n{answer}\n\n"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    done = one.call("init", "--action", ACTION)
+    assert done.code == 0, done.err
+    assert "Also watch production (canary, monitor, retrain)? [y/N]" in done.out
+    folder = one.repo.root / ".github/workflows"
+    assert (folder / "mlops-ci-monitor.yml").exists() is watched
+    shown, _, _ = done.out.partition("Write these files?")
+    for path in [one.repo.root / "mlops-ci.yaml", *folder.glob("*.yml")]:
+        assert all(line in shown for line in path.read_text().splitlines()), path
 
 
 def test_monitoring_knows_what_the_model_is_trained_on_and_what_dvc_tracks(
