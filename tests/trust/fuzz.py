@@ -381,8 +381,8 @@ def limited(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run(cpu_seconds: float, seed: int, only: str = "") -> Tally:
-    """Fuzz all readers in turn until the CPU time is used up."""
+def run(cpu_seconds: float, seed: int, only: str = "", stop: Callable[[], bool] = lambda: False) -> Tally:
+    """Fuzz all readers in turn until the CPU time is used up, or someone says to stop."""
     rng, tally = random.Random(seed), Tally()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
@@ -392,7 +392,7 @@ def run(cpu_seconds: float, seed: int, only: str = "") -> Tally:
             for data in target.seeds:
                 target.read(data, scratch)  # what is valid is taken
         started = time.process_time()
-        while time.process_time() - started < cpu_seconds:
+        while time.process_time() - started < cpu_seconds and not stop():
             for one, target in readers.items():
                 attempt(tally, one, target, mutate(rng, target), scratch)
     return tally
@@ -423,7 +423,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="readers whose name holds this")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    tally = run(options.minutes * 60, options.seed, options.only)
+    # Told to end (TERM), it says what it found so far.
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    tally = run(options.minutes * 60, options.seed, options.only, lambda: bool(ended))
+    minutes = time.process_time() / 60
     kinds: dict[tuple[str, str], tuple[bytes, str]] = {}
     for name, data, said in tally.crashes:
         kinds.setdefault((name, said.splitlines()[-1][:60]), (data, said))
@@ -432,7 +436,7 @@ def main() -> int:
     for name, count in tally.inputs.items():
         print(f"{name:22} {count:9,} inputs, {tally.accepted[name]:9,} accepted")
     print(
-        f"{sum(tally.inputs.values()):,} inputs in {options.minutes:g} CPU minutes, seed {options.seed}: {len(tally.crashes)} crashes"
+        f"{sum(tally.inputs.values()):,} inputs in {minutes:.1f} CPU minutes, seed {options.seed}: {len(tally.crashes)} crashes"
     )
     return bool(tally.crashes)
 
