@@ -7,7 +7,7 @@ Then each request in turn meets a fault once, and again from there on for ever; 
 request gets one of each sort, the next ones with more `--kinds`. After each case the services are well again,
 `reconcile` runs, and ledger, aliases and versions have to be the old state or the new one.
 
-What was run is in ``benchmarks/results/faults.json``, and is not run again; what had a problem is.
+What was run is in ``benchmarks/results/faults-WORLD.json``, and is not run again; what had a problem is.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-RESULTS = Path(__file__).parent / "results" / "faults.json"
+RESULTS = Path(__file__).parent / "results"
 WORLDS = ("plain", "s3", "tls", "tls-s3")
+PATIENT = "faults-patience.json"
 Key = tuple[str, str, int, str, bool]
 
 
@@ -79,7 +80,8 @@ def made(which: str) -> Iterator[Any]:
         artifacts = "s3://mlflow/artifacts" if s3 else None
         server = stack.enter_context(start_server(folder / "server", artifacts=artifacts))
         tls = which.startswith("tls")
-        world = fault_parts.world(folder / "world", server, template, tls=tls, s3=s3)
+        options = {"tls": tls, "s3": s3, "patient": which.startswith("patience")}
+        world = fault_parts.world(folder / "world", server, template, **options)
         yield stack.enter_context(world)
 
 
@@ -91,7 +93,7 @@ def run(which: str, kinds: int, seconds: float, rows: list[dict[str, Any]]) -> d
     """Run what is not done yet, as far as the time goes; return how many requests there are."""
     import fault_parts
 
-    done = {key(row) for row in rows if row["world"] == which and not row["problems"]}
+    done = {key(row) for row in rows if not row["problems"]}
     with made(which) as world, fault_parts.impatient():
         clean = {verb: world.clean(verb) for verb in fault_parts.VERBS}
         end, todo = time.monotonic() + seconds, planned(which, clean, kinds)
@@ -107,7 +109,6 @@ def run(which: str, kinds: int, seconds: float, rows: list[dict[str, Any]]) -> d
                 break
             one = world.run(verb, service, fault)
             row = {
-                "world": which,
                 "verb": verb,
                 "service": service,
                 "at": fault.at,
@@ -121,8 +122,34 @@ def run(which: str, kinds: int, seconds: float, rows: list[dict[str, Any]]) -> d
             if one.problems:
                 row["said"] = one.said
                 print(json.dumps(row), flush=True)
-            rows[:] = [old for old in rows if old["world"] != which or key(old) != key(row)] + [row]
+            rows[:] = [old for old in rows if key(old) != key(row)] + [row]
     return {verb: {name: len(asked) for name, asked in found.items()} for verb, found in clean.items()}
+
+
+def hang(place: Path) -> None:
+    """Let each service hang for ever, with the patience that users have; write how long it took."""
+    import fault_parts
+    from fakes.fault_proxy import Fault
+
+    rows = read(place)["cases"]
+    with made("patience-s3") as world:
+        clean = {verb: world.clean(verb) for verb in fault_parts.VERBS}
+        s3 = clean["check"]["s3"]
+        to_mlflow = [at for at, asked in enumerate(s3) if " /mlflow" in asked]
+        sent = next(at for at in to_mlflow if s3[at].startswith("PUT"))
+        fetched = next(at for at in to_mlflow if "HEAD" in s3[at]) + 1
+        points = [("check", "mlflow", 0), ("check", "mlflow", 6), ("check", "forge", 0), ("check", "s3", 0)]
+        points += [("check", "s3", at) for at in (to_mlflow[0], fetched, sent)]
+        points += [("promote", "git", 0), ("promote", "git", 5), ("rollback", "mlflow", 9)]
+        for verb, service, at in points:
+            if any((row["verb"], row["service"], row["at"]) == (verb, service, at) for row in rows):
+                continue
+            one = world.run(verb, service, Fault("slow", at))
+            row = {"verb": verb, "service": service, "at": at, "request": one.request, "code": one.code}
+            row |= {"seconds": round(one.seconds), "said": one.said, "problems": list(one.problems)}
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+            place.write_text(json.dumps({"cases": rows}, indent=1) + "\n")
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -152,19 +179,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=420)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="only print what is in the results")
+    parser.add_argument("--patience", action="store_true", help="how long services may hang; 30 minutes")
     options = parser.parse_args()
-    kept = json.loads(options.results.read_text()) if options.results.exists() else {}
-    rows = kept.get("cases", [])
+    if options.patience:
+        hang(options.results / PATIENT)
+        return
     if not options.table:
+        place = options.results / f"faults-{options.world}.json"
+        rows = read(place)["cases"]
         requests = run(options.world, options.kinds, options.seconds, rows)
-        rows.sort(key=lambda row: (WORLDS.index(row["world"]), *key(row)))
-        text = json.dumps(
-            {"requests": {**kept.get("requests", {}), options.world: requests}, "load": os.getloadavg()[1]}
-        )
+        rows.sort(key=key)
+        text = json.dumps({"requests": requests, "load": os.getloadavg()[1]})
         listed = ",\n".join(json.dumps(row) for row in rows)
-        options.results.write_text(f'{text[:-1]}, "cases": [\n{listed}\n]}}\n')
+        place.write_text(f'{text[:-1]}, "cases": [\n{listed}\n]}}\n')
+    rows = [row for world in WORLDS for row in read(options.results / f"faults-{world}.json")["cases"]]
     print("\n".join(table(rows)))
     print(len(rows), "cases,", sum(bool(row["problems"]) for row in rows), "with a problem")
+
+
+def read(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {"cases": []}
+    return found
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ class World:
     github: GitHub
     templates: dict[str, Story]
     store: Store
+    patient: bool = False
     numbers: Iterator[int] = field(default_factory=itertools.count)
     last: Path | None = None
 
@@ -116,7 +117,7 @@ class World:
         for proxy in self.proxies.values():
             proxy.arm()
         problems = self._judged(verb, service, story, code, said)
-        problems += [f"took {took:.0f} s"] if took > LONGEST else []
+        problems += [f"took {took:.0f} s"] if took > LONGEST and not self.patient else []
         for name, proxy in self.proxies.items():
             proxy.seen = seen[name]
         at = fault.at if fault else 0
@@ -163,7 +164,7 @@ class World:
         pull = self.github.pulls[7]
         pull.head, pull.base = story.repo.git("rev-parse", "HEAD"), story.repo.git("rev-parse", "origin/main")
         runner = Runner(self.github, story.repo.root.parent / "runner", api=self.proxies["forge"].url)
-        forge = runner.forge(sleep=lambda _: None)
+        forge = runner.forge(sleep=time.sleep if self.patient else lambda _: None)
         with scratch() as folder:
             tools = self._tools(story, folder, forge)
             source = replace(forge.source(), target="main", base=pull.base)
@@ -278,7 +279,13 @@ def impatient() -> Iterator[None]:
 
 @contextlib.contextmanager
 def world(
-    folder: Path, server: Server, dvc_template: DvcRepo, *, tls: bool = False, s3: int | None = None
+    folder: Path,
+    server: Server,
+    dvc_template: DvcRepo,
+    *,
+    tls: bool = False,
+    s3: int | None = None,
+    patient: bool = False,
 ) -> Iterator[World]:
     """Make the templates on a real server, and put proxies before all services.
 
@@ -287,8 +294,10 @@ def world(
     s3
         Port of an S3 store: DVC's remote is there, and the artifacts of the server's runs, which its clients
         fetch and send themselves.
+    patient
+        True for services that hang as long as users' patience lasts, which is not shortened.
     """
-    options: dict[str, Any] = {"delay": 2.5}
+    options: dict[str, Any] = {"delay": 5000 if patient else 2.5}
     with contextlib.ExitStack() as stack:
         if tls:
             options["certificates"] = make_certificates(folder)
@@ -301,25 +310,26 @@ def world(
                 _environment(s3_environment(s3) | {"MLFLOW_S3_ENDPOINT_URL": proxies["s3"].url})
             )
             client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{s3}")
-        templates = _templates(folder, server, dvc_template, proxies.get("s3"))
+        templates = _templates(folder, server, dvc_template, proxies.get("s3"), patient=patient)
         git = stack.enter_context(GitServer(folder, writers=[""]))
         github = stack.enter_context(GitHub())
         github.add_pull(7, "0" * 40, branch="worse", target="main")
         upstream = {"mlflow": server.uri, "git": git.url, "forge": github.url}
         proxies |= {name: stack.enter_context(FaultProxy(url, **options)) for name, url in upstream.items()}
         store = Store(server.folder / "artifacts", client)
-        yield World(folder, server, proxies, github, templates, store)
+        yield World(folder, server, proxies, github, templates, store, patient)
 
 
 def _templates(
-    folder: Path, server: Server, dvc_template: DvcRepo, s3: FaultProxy | None
+    folder: Path, server: Server, dvc_template: DvcRepo, s3: FaultProxy | None, *, patient: bool
 ) -> dict[str, Story]:
     """Make a story for each verb, and keep the server's database as it is before it."""
     repo = copy_dvc_repo(dvc_template, folder / "promote")
     values = {}
     if s3 is not None:
         config = "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://dvc/data\n"
-        config += f"    endpointurl = {s3.url}\n    read_timeout = 1\n    connect_timeout = 1\n"
+        config += f"    endpointurl = {s3.url}\n"
+        config += "" if patient else "    read_timeout = 1\n    connect_timeout = 1\n"
         repo.write(".dvc/config", config)
         values["settings_text"] = SETTINGS.replace("pipeline: {", "pipeline: {reproduce: pull, ")
     story = story_with_candidate(repo, Path(), tracking_uri=server.uri, **values)
