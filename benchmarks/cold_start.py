@@ -61,14 +61,14 @@ CONTENDERS = (
     ),
     Contender("DVC, which CML's guide adds (`pip install dvc`)", "python3 -m venv dvc && dvc/bin/pip install -q dvc", "dvc/bin/dvc --version"),
     Contender(
-        "Evidently (`pip install evidently`)",
-        "python3 -m venv evidently && evidently/bin/pip install -q evidently",
+        "Evidently (`pip install evidently 'pandas<3'`: with pandas 3 it does not import)",
+        "python3 -m venv evidently && evidently/bin/pip install -q evidently 'pandas<3'",
         "evidently/bin/python -c 'import evidently; from evidently import Report'",
     ),
     Contender(
         "MLflow's validation (`pip install mlflow`)",
         "python3 -m venv mlflow && mlflow/bin/pip install -q mlflow",
-        "mlflow/bin/python -c 'from mlflow.models import validate_evaluation_results'",
+        "mlflow/bin/python -c 'from mlflow import validate_evaluation_results'",
     ),
     Contender("GTO (`pip install gto`)", "python3 -m venv gto && gto/bin/pip install -q gto", "gto/bin/gto --version"),
 )  # fmt: skip

@@ -11,6 +11,9 @@ from pathlib import Path
 PINS: dict[str, list[str]] = {
     "scipy loop": ["scipy==1.17.1", "pandas==2.3.3", "pyarrow==26.0.1", "numpy==2.4.6"],
     "evidently": ["evidently==0.7.23", "pandas==2.3.3", "pyarrow==26.0.1", "numpy==2.2.6", "scipy==1.17.1"],
+    "mlflow": ["mlflow==3.17.2"],
+    "dvc": ["dvc==3.67.1"],
+    "gto": ["gto==1.10.1"],
     "alibi-detect": ["alibi-detect==0.13.0", "pandas==2.3.3", "pyarrow==17.0.0", "numpy==1.26.4"],
     "nannyml": [
         *["nannyml==0.13.1", "pandas==2.1.4", "pyarrow==17.0.0", "numpy==1.26.4"],

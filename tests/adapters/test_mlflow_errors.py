@@ -132,6 +132,20 @@ def test_a_login_page_and_a_wrong_address() -> None:
         assert "does not answer as an MLflow server does" in said
 
 
+def test_a_server_of_mlflow_2_is_told_as_one() -> None:
+    page = "<!doctype html><title>404 Not Found</title>"
+    path = "/api/2.0/mlflow/logged-models/search"
+    from mlflow.exceptions import MlflowException
+
+    raised = MlflowException(
+        f"API request to endpoint {path} failed with error code 404 != 200. Body: '{page}'"
+    )
+    said = str(told("record the candidate", raised, ["http://user:secret@mlflow.example:5000"]))
+    assert "http://mlflow.example:5000 is older than MLflow 3, cannot record the candidate" in said
+    assert "Upgrade the server to MLflow 3.1 or newer" in said
+    assert "secret" not in said
+
+
 def test_no_folder_for_the_database(tmp_path: Path) -> None:
     registry = MlflowRegistry("sqlite:///no/such/mlflow.db", root=tmp_path)
     assert registry.champion("m", "champion") is None

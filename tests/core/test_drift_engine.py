@@ -219,6 +219,19 @@ def test_a_stored_sketch_bounds_and_hides(name):
     assert high - low <= 0.005
 
 
+def test_the_tails_of_a_small_stored_sketch_stay_where_its_values_are():
+    # Ten values that no parent holds alone join up to the end of the float range: its middle is 1e307.
+    rng = np.random.default_rng(42)
+    for _ in range(20):
+        values = rng.normal(0, 0.8, 1000)
+        small, _ = compact(from_values(values)[0], min_count=10)
+        mean, deviation = small.moments()
+        assert mean == pytest.approx(values.mean(), abs=0.03)
+        assert deviation == pytest.approx(values.std(), abs=0.06)
+        assert small.quantile(0.0) >= values.min() - 1
+        assert small.quantile(1.0) <= values.max() + 1
+
+
 @settings(max_examples=30)
 @given(hnp.arrays(np.float64, st.integers(10, 300), elements=st.floats(-5, 5)), st.integers(1, 20))
 def test_compacting_keeps_every_value_or_says_how_many_not(values, least):

@@ -117,6 +117,12 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
             f"cannot {purpose}: {address} was made by another version of MLflow",
             remedy=f"Run `mlflow db upgrade {address}` after a backup, or install the version that made it.",
         )
+    if "404" in whole and "/mlflow/logged-models" in whole:
+        return ServiceError(
+            "MLflow",
+            f"{address} is older than MLflow 3, cannot {purpose}",
+            remedy="Upgrade the server to MLflow 3.1 or newer; `mlflow db upgrade` mends its database.",
+        )
     if code == "ENDPOINT_NOT_FOUND" or "not in a valid JSON format" in whole:
         text = "it does not answer as an MLflow server does"
     sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)

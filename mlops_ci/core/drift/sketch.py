@@ -71,10 +71,17 @@ class Sketch:
         return values_of(np.clip(self.low, ~np.int64(KEY_INF), None)), values_of(inside)
 
     def points(self) -> Array:
-        """Return one value for each interval, its middle, shape (k,); infinite only for infinite atoms."""
+        """Return one value for each interval, its middle, shape (k,); infinite only for infinite atoms.
+
+        An outermost interval may have been joined up to the end of the float range, where its middle would be
+        1e307: of one that spans more than two octaves it is the end that faces the other intervals.
+        """
         low, high = self.ends()
         limit = np.finfo(np.float64).max
         middle = np.clip(low, -limit, limit) / 2 + np.clip(high, -limit, limit) / 2
+        if len(low) > 1:
+            middle[0] = high[0] if high[0] < 0 and low[0] < 4 * high[0] else middle[0]
+            middle[-1] = low[-1] if low[-1] > 0 and high[-1] > 4 * low[-1] else middle[-1]
         return np.where(self.atoms, low, middle)
 
     def finite(self) -> tuple[Array, Array]:
