@@ -9,7 +9,7 @@ import numpy as np
 from mlops_ci.adapters.ports import Champion, Columns, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.evidence import Evaluation, canonical, evaluation_digest, holdout_digest
+from mlops_ci.core.evidence import Evaluation, differing, evaluation_digest, holdout_digest
 from mlops_ci.core.report import Notice
 from mlops_ci.errors import EvidenceError, HoldoutError
 from mlops_ci.settings import EvaluationSettings, Settings
@@ -96,7 +96,7 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
     _, mine, theirs = np.intersect1d(candidate.id, champion.id, assume_unique=True, return_indices=True)
     ours, others = candidate.take(mine), champion.take(theirs)
     if ours.target is not None and others.target is not None:
-        same = canonical(ours.target) == canonical(others.target)
+        same = ~differing(ours.target, others.target)
         relabelled = int((~same).sum())
         ours, others = ours.take(same), others.take(same)
     else:
@@ -145,7 +145,7 @@ def answers_otherwise(
         if one is None or other is None or one.shape != other.shape:
             continue
         if what == "labels" or one.dtype.kind not in "fc" or other.dtype.kind not in "fc":
-            same = canonical(one) == canonical(other)
+            same = ~differing(one, other)
         else:
             same = np.isclose(one, other, rtol=1e-3, atol=1e-6)
         rows = int((~same.reshape(len(same), -1).all(axis=1)).sum())

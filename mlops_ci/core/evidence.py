@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+AT_ONCE = 100_000  # rows that are written as text at a time
+
 
 class InvalidEvaluationError(ValueError):
     """Arrays that cannot be an evaluation; the message names the column and the row."""
@@ -84,10 +86,23 @@ def canonical(values: Array) -> Array:
         values = values.astype(np.int64)
     if values.dtype.kind == "f":
         whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+        if whole.all():
+            return canonical(values.astype(np.int64))
         text = values.astype(str).astype(object)
         text[whole] = values[whole].astype(np.int64).astype(str)
         return text.astype(str)
+    if values.dtype.kind in "iu" and values.size:
+        # Only as wide as the widest: numpy would make room for 20 digits, 84 bytes a value.
+        return values.astype(f"U{max(len(str(values.min())), len(str(values.max())))}")
     return values.astype(str)
+
+
+def differing(ours: Array, theirs: Array) -> NDArray[np.bool_]:
+    """Return where two arrays of one shape differ as `canonical` text, written only if it must be."""
+    if ours.dtype == theirs.dtype and ours.dtype.kind in "biuf":
+        differ = np.asarray(ours != theirs)
+        return differ if ours.dtype.kind != "f" else differ & ~(np.isnan(ours) & np.isnan(theirs))
+    return np.asarray(canonical(ours) != canonical(theirs))
 
 
 def evaluation(**arrays: Any) -> Evaluation:
@@ -136,8 +151,8 @@ def evaluation(**arrays: Any) -> Evaluation:
 def holdout_digest(one: Evaluation) -> str:
     """Return the SHA-256 that identifies the holdout: its ids and labels, in id order."""
     digest = hashlib.sha256(f"mlops-ci holdout 1 {len(one)}\n".encode())
-    for values in (one.id, *([] if one.target is None else [canonical(one.target)])):
-        digest.update(_length_prefixed(values))
+    for values in (one.id, *([] if one.target is None else [one.target])):
+        _update(digest, values)
     return digest.hexdigest()
 
 
@@ -147,14 +162,25 @@ def evaluation_digest(one: Evaluation) -> str:
     parts = {"prediction": one.prediction, "score": one.score, "group": one.group, "weight": one.weight}
     for name, values in [*parts.items(), *sorted(one.columns.items())]:
         if values is not None:
-            digest.update(name.encode() + b"\0" + _length_prefixed(canonical(values).ravel()))
+            digest.update(name.encode() + b"\0")
+            _update(digest, values)
     return digest.hexdigest()
 
 
-def _length_prefixed(values: Array) -> bytes:
-    """Encode texts so that no two different lists give the same bytes (a separator could occur in an id)."""
-    texts = [value.encode() for value in values.tolist()]
-    return np.array([len(text) for text in texts], dtype="<u8").tobytes() + b"".join(texts)
+def _update(digest: Any, values: Array) -> None:
+    """Take in `canonical` texts: all lengths, then all texts.
+
+    So no two different lists give the same bytes (a separator could occur in an id). Some rows at a time: the
+    texts of a score column are many times as large as the column.
+    """
+    values = np.asarray(values).ravel()
+    texts: list[bytes] = []
+    for start in range(0, len(values), AT_ONCE):
+        some = [value.encode() for value in canonical(values[start : start + AT_ONCE]).tolist()]
+        digest.update(np.array([len(text) for text in some], dtype="<u8").tobytes())
+        texts.append(b"".join(some))
+    for joined in texts:
+        digest.update(joined)
 
 
 def _refuse_missing(name: str, values: Array, ids: Array) -> None:

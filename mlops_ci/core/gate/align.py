@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlops_ci.core.evidence import Array, Evaluation, canonical
+from mlops_ci.core.evidence import Array, Evaluation, differing
 
 SHOWN = 3
 
@@ -22,7 +22,7 @@ def mismatch(champion: Evaluation, candidate: Evaluation) -> str | None:
     ):
         if ours is None or theirs is None:
             continue
-        differs = canonical(ours) != canonical(theirs)
+        differs = differing(ours, theirs)
         if differs.any():
             first = candidate.id[int(np.argmax(differs))]
             return (
@@ -64,6 +64,8 @@ def _some(ids: Array) -> str:
 
 def same_predictions(champion: Evaluation, candidate: Evaluation) -> bool:
     """Return whether both say the same on every row in all that they say (labels, scores, metric columns)."""
+    if len(champion) != len(candidate):
+        return False
     said = False
     for ours, theirs in (
         (candidate.prediction, champion.prediction),
@@ -74,12 +76,11 @@ def same_predictions(champion: Evaluation, candidate: Evaluation) -> bool:
         if ours is None or theirs is None or np.shape(ours) != np.shape(theirs):
             return False
         said = True
-        if not (np.array_equal(ours, theirs) or np.array_equal(canonical(ours), canonical(theirs))):
+        if differing(ours, theirs).any():
             return False
     if not said:
         shared = [name for name in candidate.columns if name in champion.columns]
         return bool(shared) and all(
-            np.array_equal(canonical(candidate.columns[name]), canonical(champion.columns[name]))
-            for name in shared
+            not differing(candidate.columns[name], champion.columns[name]).any() for name in shared
         )
     return True

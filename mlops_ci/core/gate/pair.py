@@ -58,7 +58,7 @@ def pair_of(
 
 def labels_of(values: Array) -> Array:
     """Return labels as text, each distinct value converted once."""
-    if values.dtype.kind in "biu":
+    if values.dtype.kind in "biuf":
         distinct, places = np.unique(values, return_inverse=True)
         return np.asarray(canonical(distinct)[places])
     return canonical(values)
