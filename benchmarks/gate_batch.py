@@ -96,7 +96,7 @@ def judge(kind, world, drawn, rng, resamples):
         difference=difference,
         lower=np.where(doubtful, -np.inf, lower),
         upper=np.where(doubtful, np.inf, upper),
-        plain=difference - stdtrit(spread.units - 1, 1 - ALPHA) * spread.error,
+        plain=difference - stdtrit(spread.units - 1, 1 - ALPHA) * np.sqrt((parts * parts).sum(1)),
         drawn=low,
     )
 

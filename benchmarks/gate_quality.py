@@ -14,15 +14,17 @@ import json
 import platform
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.gate_batch import CHUNK, RESAMPLES, Shared, judge, shared
 from benchmarks.gate_worlds import CUSTOM, LABELS, LOSSES, NUMBERS, RANKS, RECALL, World
-from mlops_ci.core.gate import exact
+from mlops_ci.core.gate import exact, spread
 from mlops_ci.core.gate.proportions import tango_statistic
 from mlops_ci.core.gate.spread import LEAST_GROUPS
 
@@ -31,10 +33,23 @@ SIZES = (50, 100, 300, 1000, 10_000)
 DISAGREEMENTS = (0.02, 0.06, 0.2)
 PREVALENCES = (0.05, 0.5)
 AUCS = (0.8, 0.98)
+#: Prevalences, AUCs and disagreements of the worlds beyond.
+HARD = ((0.01, 0.02, 0.2), (0.7, 0.9, 0.98), (0.06, 0.2, 0.4))
 GROUPS = ((5, 0.1), (10, 0.3), (25, 0.3))
 #: Simulated holdouts of each cell by rows; a rate of .05 from 2,000 has a standard error of .005.
 RUNS = {50: 2000, 100: 2000, 300: 2000, 1000: 2000, 10_000: 1000}
 FEWER = RESAMPLES // 32 * 8  # resamples of 10,000 rows: a multiple of eight, as they are added up
+#: A rule, what it is without it, and a world (prevalence, AUC, disagreement, group, ICC) that needs it.
+LEAN, NEAR = spread.LEAN, {"LEAST_EFFECTIVE": 1.5, "LEAST_EVEN": 2.25}
+WITHOUT = (
+    ("AUC leans once", {"LEAN": LEAN | {"area": 1.0}}, "roc_auc", 300, (0.05, 0.98, 0.2, 10, 0.3)),
+    ("average precision leans once", {"LEAN": LEAN | {"rank": 1.0}}, RANKS[1], 100, (0.5, 0.98, 0.2, 1, 0.0)),
+    ("R2 does not lean", {"LEAN": LEAN | {"ratio": 0.0}}, "r2", 100, (0.05, 0.98, 0.2, 1, 0.0)),
+    ("no least effective rows", {"LEAST_EFFECTIVE": 1.5}, "roc_auc", 300, (0.05, 0.98, 0.2, 10, 0.3)),
+    ("no least effective rows", {"LEAST_EFFECTIVE": 1.5}, "r2", 100, (0.05, 0.98, 0.2, 1, 0.0)),
+    ("bounds are not moved away", NEAR, "brier_score", 100, (0.05, 0.8, 0.2, 1, 0.0)),
+    ("bounds are not moved away", NEAR, "precision", 50, (0.5, 0.98, 0.06, 1, 0.0)),
+)
 #: Cells that an interrupted benchmark has already judged.
 DONE = set()
 GROUPED_RUNS = {100: 2000, 300: 2000, 1000: 2000, 10_000: 1000}
@@ -110,12 +125,18 @@ def grouped(scale):
         yield from worlds(kinds, runs, scale, group=group, icc=icc)
 
 
-def worlds(kinds, runs_of, scale, **dependence):
+def hard(scale):
+    """Rankings and quantiles in worlds beyond the grid: rarer positives, more noise, other AUCs."""
+    runs = {300: 2000, 1000: 2000, 3000: 1000}
+    yield from worlds((*RANKS, RECALL, "quantile:0.9"), runs, scale, grid=HARD)
+
+
+def worlds(kinds, runs_of, scale, *, grid=(PREVALENCES, AUCS, DISAGREEMENTS), **dependence):
     """Judge fresh holdouts of every world: an equal candidate, and one with a true loss.
 
     The margin is that loss (m), twice and half of it, so that the true loss is m, m/2 and 2m.
     """
-    for prevalence, auc, share in itertools.product(PREVALENCES, AUCS, DISAGREEMENTS):
+    for prevalence, auc, share in itertools.product(*grid):
         world = World(prevalence=prevalence, auc=auc, disagreement=share, **dependence)
         for n, full in runs_of.items():
             if (world.prevalence, world.auc, world.disagreement, world.group, n, kinds[0]) in DONE:
@@ -202,6 +223,20 @@ def verified(scale, folder=Path("benchmarks/results")):
             yield again
 
 
+def without(scale):
+    """Say what closing a gap of power costs: a worst world each, judged with and without one of the rules."""
+    runs = max(100, int(10_000 * scale))
+    for rule, patched, kind, n, names in WITHOUT:
+        world = World(**dict(zip(("prevalence", "auc", "disagreement", "group", "icc"), names, strict=True)))
+        rng = np.random.default_rng([5, n])
+        drawn, loss = world.draw(rng, runs, n, worse=True), world.true_loss(kind)
+        row = _cell(kind, n, world) | {"runs": runs, "rule": rule}
+        for name, values in (("as it is", {}), ("without", patched)):
+            with mock.patch.multiple(spread, **values) if values else nullcontext():
+                row[name] = round(float((judge(kind, world, drawn, rng, 0).lower > -loss).sum() / runs), 4)
+        yield row
+
+
 def _open_gap(row):
     """Return whether a cell has to be verified; see `verified`."""
     if row["n"] // row["group"] < LEAST_GROUPS:
@@ -255,8 +290,10 @@ def reuse(scale):
 PARTS = {
     "accuracy": shares,
     "alone": alone,
+    "hard": hard,
     "groups": grouped,
     "verified": verified,
+    "without": without,
     "reuse": reuse,
     "real": real,
 }

@@ -4,10 +4,13 @@ A rate whose truth is at most p exceeds p + 4 sqrt(p (1 - p) / runs) less than o
 these tests; seeds are fixed besides.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from benchmarks import gate_tables
 from benchmarks.gate_batch import PLAIN, judge, shared
 from benchmarks.gate_quality import PARTS, proven_worse, reuse, shares
 from benchmarks.gate_worlds import CUSTOM, LABELS, LOSSES, NUMBERS, RANKS, RECALL, UP, World
@@ -120,6 +123,41 @@ def test_groups_cost_little_power_against_the_plain_cluster_test():
         assert (found.lower > -loss).mean() >= (found.plain > -loss).mean() - 0.05, kind
 
 
+def test_t_alone_keeps_the_limit_and_the_power_where_a_bootstrap_cost_it():
+    """Average precision, recall and quantiles, in worlds where the textbook test's size is at most .05."""
+    runs = 2000
+    for kind, n, prevalence, share in (
+        ("average_precision", 1000, 0.05, 0.06),
+        (RECALL, 300, 0.5, 0.2),
+        ("quantile:0.9", 50, 0.5, 0.2),
+    ):
+        world = World(prevalence=prevalence, auc=0.8, disagreement=share)
+        equal, worse = (
+            judge(kind, world, world.draw(np.random.default_rng([11, n, side]), runs, n, worse=side), None, 0)
+            for side in (False, True)
+        )
+        loss = world.true_loss(kind)
+        assert (worse.plain > -loss).mean() <= bound(0.05, runs), kind
+        assert (worse.lower > -loss).mean() <= bound(0.05, runs), kind
+        assert (equal.lower > -loss).mean() >= (equal.plain > -loss).mean() - 0.05 - 2 * 0.005, kind
+
+
+def test_a_quantile_of_few_rows_is_as_unsure_as_one_row_makes_it():
+    """With 50 rows and models that differ little, often no row is on different sides of both quantiles."""
+    runs, n = 2000, 50
+    world = World(prevalence=0.5, auc=0.8, disagreement=0.02)
+    drawn = world.draw(np.random.default_rng(13), runs, n, worse=True)
+    found, loss = judge("quantile:0.9", world, drawn, None, 0), world.true_loss("quantile:0.9")
+    assert (found.plain > -loss).mean() < 0.05
+    assert (found.lower > -loss).mean() <= 0.05
+    assert (found.upper < -loss).mean() <= 0.05
+
+
+def test_the_page_says_what_the_results_say():
+    text = gate_tables.PAGE.read_text()
+    assert gate_tables.page(text, gate_tables.blocks(Path("benchmarks/results"))) == text
+
+
 def test_the_ratchet_of_one_holdout_and_what_strict_does():
     off, even, full = reuse(0.2)
     runs = off["runs"]
@@ -139,7 +177,7 @@ def test_accuracy_over_the_whole_grid():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["alone", "groups"])
+@pytest.mark.parametrize("part", ["alone", "hard", "groups"])
 def test_the_others_over_the_whole_grid(part):
     for row in PARTS[part](0.1):
         limit = 0.06 if row["kind"] == "accuracy" else 0.075
