@@ -1,6 +1,7 @@
 """Whether the versions of MLflow and DVC that pyproject.toml claims work: each in an environment of its own.
 
-    python -m benchmarks.compatibility [--only NAME] [--output FILE]
+    python -m benchmarks.compatibility run [--only NAME] [--output FILE]    # a row that is there is replaced
+    python -m benchmarks.compatibility table [--output FILE]
 
 For each row an environment is made (uv, pinned), with mlops-ci from this checkout, and the demonstration
 runs in it: a champion is adopted, a worse change is blocked, a better one passes, is promoted, rolled
@@ -20,18 +21,37 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "compatibility.json"
 OLDEST, NEWEST = {"mlflow": "3.1.0", "dvc": "3.66.1"}, {"mlflow": "3.17.2", "dvc": "3.67.1"}
 # A team's own DVC may be older than the one that we install: before 3.66 it fails with pathspec 1.
 THEIRS = "3.55.0"
+# Servers are upgraded later than clients; MLflow 3's own client asks for what this one does not have.
+BEFORE = "2.22.4"
 # With SQLAlchemy 2.1 MLflow 3.1 does not start, in any use but over HTTP.
 OF_ITS_TIME = ("setuptools<81", "sqlalchemy<2.1")
+SHOWN = ("mlflow", "mlflow-skinny", "dvc", "numpy", "scikit-learn", "pyarrow", "pydantic", "sqlalchemy")
+
+
+def lower_bounds() -> dict[str, str]:
+    """Return the lowest version that pyproject.toml allows of each package that we need."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    found = {}
+    for one in map(Requirement, needed):
+        (bound,) = [part.version for part in one.specifier if part.operator == ">="]
+        found[one.name] = bound
+    return found
 
 
 @dataclass(frozen=True)
@@ -44,13 +64,18 @@ class Row:
     server: str | None = None
     python: str = "3.11"
     more: tuple[str, ...] = ()
+    lowest: bool = False
+    works: bool = True
 
 
 ROWS = (
-    Row("oldest of both, sqlite", OLDEST["mlflow"], OLDEST["dvc"]),
-    Row("newest of both, sqlite", NEWEST["mlflow"], NEWEST["dvc"]),
+    Row("oldest of all, sqlite", OLDEST["mlflow"], OLDEST["dvc"], more=OF_ITS_TIME, lowest=True),
+    Row("newest of all, sqlite", NEWEST["mlflow"], NEWEST["dvc"]),
+    Row("newest of all, Python 3.12", NEWEST["mlflow"], NEWEST["dvc"], python="3.12"),
+    Row("newest of all, Python 3.13", NEWEST["mlflow"], NEWEST["dvc"], python="3.13"),
     Row("oldest client, newest server", OLDEST["mlflow"], NEWEST["dvc"], server=NEWEST["mlflow"]),
     Row("newest client, oldest server", NEWEST["mlflow"], OLDEST["dvc"], server=OLDEST["mlflow"]),
+    Row("newest client, a server of MLflow 2", NEWEST["mlflow"], NEWEST["dvc"], server=BEFORE, works=False),
     Row("a team's older DVC", NEWEST["mlflow"], THEIRS, more=("pathspec<1",)),
 )
 
@@ -150,26 +175,24 @@ assert "ledger and registry agree" in mlops("reconcile")
 """
 
 
-def row(one: Row, folder: Path) -> dict[str, str]:
+def packages(one: Row) -> list[str]:
+    """Return what one row's environment is made of: the lowest of all that we need, or today's."""
+    local = "mlflow-skinny" if one.server is not None else "mlflow"
+    pins = {"mlflow-skinny": one.client, local: one.client, "dvc": one.dvc}
+    if one.lowest:
+        pins = lower_bounds() | pins
+    return [str(ROOT), *(f"{name}=={version}" for name, version in pins.items()), *one.more]
+
+
+def row(one: Row, folder: Path) -> dict[str, Any]:
     """Run the story with one row's versions; return what came of it."""
     started = time.monotonic()
-    local = "mlflow" if one.server is None else "mlflow-skinny"
-    packages = [
-        str(ROOT),
-        f"{local}=={one.client}",
-        f"mlflow-skinny=={one.client}",
-        f"dvc=={one.dvc}",
-        *OF_ITS_TIME,
-        *one.more,
-    ]
-    found = {
-        "row": one.name,
-        "client": f"{local} {one.client}",
-        "dvc": one.dvc,
-        "server": one.server or "sqlite",
-    }
+    found: dict[str, Any] = {"row": one.name, "client": one.client, "dvc": one.dvc, "python": one.python}
+    found |= {"server": one.server or "sqlite", "pins": list(one.more)}
     try:
-        inside = environment(folder / "environment", one.python, *packages)
+        inside = environment(folder / "environment", one.python, *packages(one))
+        listed = run(shutil.which("uv") or "uv", "pip", "list", "--format", "json", "--python", str(inside))
+        found["installed"] = {p["name"]: p["version"] for p in json.loads(listed) if p["name"] in SHOWN}
         with contextlib.ExitStack() as stack:
             variables = {"PATH": f"{inside.parent}{os.pathsep}{os.environ['PATH']}"}
             if one.server is not None:
@@ -180,25 +203,47 @@ def row(one: Row, folder: Path) -> dict[str, str]:
             run(str(inside), "-c", STORY, str(folder / "demo"), folder=folder, **variables)
         found["outcome"] = "works"
     except RuntimeError as error:
-        found["outcome"] = str(error)
-    return found | {"seconds": f"{time.monotonic() - started:.0f}"}
+        found["outcome"] = str(error).replace(str(folder), "")
+    return found | {"seconds": round(time.monotonic() - started)}
+
+
+def table(figures: list[dict[str, Any]]) -> str:
+    """Return the matrix in Markdown."""
+    lines = ["| | client | server | DVC | Python | outcome |", "|:--|:--|:--|:--|:--|:--|"]
+    for one in figures:
+        outcome = "works" if one["outcome"] == "works" else "does not"
+        cells = (one["row"], one["client"], one["server"], one["dvc"], one["python"], outcome)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def stored(path: Path) -> list[dict[str, Any]]:
+    """Return the rows that ran, in the matrix' order."""
+    found = {one["row"]: one for one in json.loads(path.read_text())} if path.exists() else {}
+    return [found[one.name] for one in ROWS if one.name in found]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="rows whose name has this")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("what", choices=("run", "table"))
+    parser.add_argument("--only", default="", help="rows whose name has this")
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    figures = []
+    if options.what == "table":
+        print(table(stored(options.output)), end="")
+        return
+    failed = False
     for one in ROWS:
-        if options.only and options.only not in one.name:
+        if options.only not in one.name:
             continue
         with tempfile.TemporaryDirectory() as name:
-            figures.append(row(one, Path(name)))
-        print(json.dumps(figures[-1], indent=1).replace("\\\\n", "\\n"), flush=True)
-    if options.output:
-        options.output.write_text(json.dumps(figures, indent=1) + "\\n")
-    sys.exit(any(one["outcome"] != "works" for one in figures))
+            found = row(one, Path(name))
+        print(json.dumps(found, indent=1).replace("\\n", "\n"), flush=True)
+        failed |= (found["outcome"] == "works") != one.works
+        kept = {each["row"]: each for each in stored(options.output)} | {one.name: found}
+        rows = [kept[each.name] for each in ROWS if each.name in kept]
+        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Each table ends with the exponent that a straight line through log(time) and log
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import math
@@ -19,11 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -72,7 +73,11 @@ def table(sizes: list[int], measure: Callable[[int], dict[str, float]]) -> dict[
     columns = [name for name in rows[0] if name != "size"]
     return {
         "rows": [{key: round(value, 4) for key, value in row.items()} for row in rows],
-        "exponents": {name: exponent(sizes, [row[name] for row in rows]) for name in columns},
+        "exponents": {
+            name: exponent(sizes, [row[name] for row in rows])
+            for name in columns
+            if all(row[name] > 0 for row in rows)
+        },
     }
 
 
@@ -93,7 +98,7 @@ def runs(quick: bool) -> dict[str, Any]:
                 experiment = client.create_experiment("mlops-ci/m0", artifact_location=f"{name}/a")
                 client.set_experiment_tag(experiment, tags.CANDIDATES, "true")
                 first = client.create_run(experiment).info.run_id
-            with closing(sqlite3.connect(place)) as base:
+            with contextlib.closing(sqlite3.connect(place)) as base:
                 columns = [row[1] for row in base.execute("PRAGMA table_info(runs)")]
                 kept = list(
                     base.execute(
@@ -126,7 +131,7 @@ def versions(quick: bool) -> dict[str, Any]:
             registry, place = database(Path(name))
             with registry._connection.calls("make") as client:
                 client.create_model_version("m0", "s3://nowhere/model")
-            with closing(sqlite3.connect(place)) as base:
+            with contextlib.closing(sqlite3.connect(place)) as base:
                 for kind, values in (
                     ("registered_models", ["name"]),
                     ("model_versions", ["name", "version"]),
@@ -259,6 +264,8 @@ def checks(quick: bool) -> dict[str, Any]:
         with mlflow_on_postgres(folder / "server") as uri:
             base = story_with_candidate(copy_dvc_repo(template, folder / "base"), Path(), tracking_uri=uri)
 
+            servers = psutil.Process().children(recursive=True)
+
             def measure(size: int) -> dict[str, float]:
                 copies = []
                 for number in range(size):
@@ -275,39 +282,75 @@ def checks(quick: bool) -> dict[str, Any]:
                 for process in work:
                     process.start()
                 barrier.wait(300)
-                start = time.perf_counter()
+                start, before = time.perf_counter(), _cpu(servers)
                 found = [answers.get(timeout=600) for _ in work]
-                took = time.perf_counter() - start
+                took, served = time.perf_counter() - start, _cpu(servers) - before
                 for process in work:
                     process.join(30)
-                wrong = [one for one in found if one[1] != one[2]]
+                wrong = [one for one in found if one["exit code"] != one["right"]]
                 assert not wrong, wrong
-                assert len({one[0] for one in found}) == size, "two checks share a run"
+                assert len({one["run"] for one in found}) == size, "two checks share a run"
                 return {
                     "wall (s)": took,
-                    "CPU of the checks (s)": sum(one[3] for one in found),
-                    "slowest check (s)": max(one[4] for one in found),
+                    "slowest check (s)": max(one["wall"] for one in found),
+                    "CPU of the checks (s)": sum(one["cpu"] for one in found),
+                    "CPU of the servers (s)": served,
+                    "requests": sum(one["requests"] for one in found),
+                    "requests that failed": sum(one["failed"] for one in found),
                 }
 
-            found = table([2, 6] if quick else [5, 15, 30], measure)
+            found = table([1, 4] if quick else [1, 8, 30], measure)
             kept = MlflowRegistry(uri).holdout_uses("classifier", base.check().holdout["digest"])  # type: ignore[index]
-            return found | {"candidates kept": kept}
+            return found | {"distinct evaluations": kept}
+
+
+def _cpu(processes: list[psutil.Process]) -> float:
+    """Return the CPU seconds of processes, and of those that they have waited for."""
+    found = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += sum(process.cpu_times()[:4])
+    for new in psutil.Process().children(recursive=True):
+        if new not in processes and new.name() == "postgres":
+            found += sum(new.cpu_times()[:4])
+    return found
 
 
 def _one_check(uri: str, root: str, number: int, barrier: Any, answers: Any) -> None:
     """Change the threshold so that it is a candidate of its own, half of them worse; check."""
+    import requests
     from dvc_repo import DvcRepo
     from promotion_parts import Story
 
     story = Story(DvcRepo(Path(root)), tracking_uri=uri)
     worse = number % 2
     story.change((0.9 if worse else 0.48) + (number % 1000) * 1e-4, branch=f"change-{number}")
+    statuses: list[int] = []
+    send = requests.Session.send
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        try:
+            answer = send(*args, **kwargs)
+        except Exception:
+            statuses.append(599)
+            raise
+        statuses.append(answer.status_code)
+        return answer
+
+    requests.Session.send = counted  # type: ignore[method-assign]
     barrier.wait(300)
-    start, cpu = time.perf_counter(), time.process_time()
+    start, cpu = time.perf_counter(), sum(os.times()[:4])
     report = story.check()
-    run_id = report.candidate.run_id if report.candidate else None
     answers.put(
-        (run_id, report.exit_code, 1 if worse else 0, time.process_time() - cpu, time.perf_counter() - start)
+        {
+            "run": report.candidate.run_id if report.candidate else None,
+            "exit code": report.exit_code,
+            "right": 1 if worse else 0,
+            "cpu": sum(os.times()[:4]) - cpu,
+            "wall": time.perf_counter() - start,
+            "requests": len(statuses),
+            "failed": sum(status >= 429 for status in statuses),
+        }
     )
 
 

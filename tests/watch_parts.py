@@ -18,6 +18,7 @@ from mlops_ci.adapters.data.evaluations import EvaluationFiles
 from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.data.production import ProductionFiles
 from mlops_ci.adapters.files import LocalFiles
+from mlops_ci.adapters.mlflow.client import Connection
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.mlflow.trends import MlflowTrends
 from mlops_ci.adapters.ports import CandidateRecord
@@ -158,7 +159,8 @@ class Shop:
         return replace(made, **changes)
 
     def watch(self, *, trends: bool = False, dry_run: bool = False) -> Report:
-        log = MlflowTrends(f"sqlite:///{self.folder / 'mlflow.db'}", root=self.folder) if trends else None
+        connection = Connection("sqlite:///mlflow.db", None, self.folder)
+        log = MlflowTrends(connection) if trends else None
         watch = Watch(production=ProductionFiles(self.folder), trends=log)
         return monitor(self.settings, self.tools(), watch, Source(time="t"), dry_run=dry_run)
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_ci.adapters.ledger import last_words, remote_environment, without_login
+from mlops_ci.adapters.git_remote import last_words, remote_environment, without_login
 from mlops_ci.errors import ServiceError, UsageError
 
 _TIMEOUT = 120

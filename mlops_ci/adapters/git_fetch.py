@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_ci.adapters.ledger import remote_environment
+from mlops_ci.adapters.git_remote import remote_environment
 
 _TIMEOUT = 300
 

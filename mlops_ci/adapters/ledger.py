@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import random
 import re
@@ -12,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from mlops_ci.adapters.git_remote import last_words, remote_environment, without_login
 from mlops_ci.adapters.mlflow.errors import public
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
@@ -153,7 +152,7 @@ class GitLedger:
             self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
         self._known = None
         for _ in range(_TRIES):
-            said = self._remote("ls-remote", "--", self.url, self._reference).split()
+            said = self._asked().split()
             if not said:
                 return None
             tip = said[0]
@@ -203,14 +202,35 @@ class GitLedger:
             raise self._access(said)
         return last_words(said)
 
-    def _remote(self, *arguments: str) -> str:
+    def _asked(self) -> str:
+        """Ask the remote for the branch's tip; empty text only where a git server says that there is none.
+
+        To git a portal's page with status 200 is a server of plain files that has no branches, and exit
+        status 0: so that such a page is not taken for an empty ledger, the server must have spoken git's
+        protocol.
+        """
+        packets = self._folder.absolute() / "packets"
+
+        def spoken() -> bool:
+            return packets.exists() and b"ls-remote< " in packets.read_bytes()
+
+        packets.unlink(missing_ok=True)
+        asked = ("ls-remote", "--", self.url, self._reference)
+        return self._remote(*asked, answered=spoken, more={"GIT_TRACE_PACKET": str(packets)})
+
+    def _remote(
+        self,
+        *arguments: str,
+        answered: Callable[[], bool] = lambda: True,
+        more: Mapping[str, str] | None = None,
+    ) -> str:
         """Call git on the remote, again where it does not answer."""
         said = ""
         for attempt in range(_ATTEMPTS):
-            done = self._git(*arguments)
-            if done.returncode == 0:
+            done = self._git(*arguments, more=more)
+            if done.returncode == 0 and (done.stdout or answered()):
                 return done.stdout.decode(errors="replace")
-            said = done.stderr.decode(errors="replace")
+            said = done.stderr.decode(errors="replace") or "it does not answer as a git server does"
             if "couldn't find remote ref" in said:
                 return ""
             if self._denied(said):
@@ -242,13 +262,17 @@ class GitLedger:
         return done.stdout
 
     def _git(
-        self, *arguments: str, cwd: Path | None = None, stdin: bytes = b""
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
                 [*self._command, *arguments],
                 cwd=cwd or self._folder,
-                env=self._environment,
+                env={**self._environment, **(more or {})},
                 input=stdin,
                 capture_output=True,
                 timeout=_TIMEOUT,
@@ -261,46 +285,3 @@ class GitLedger:
 
 def _raced(said: str) -> bool:
     return any(sign in said for sign in _RACES)
-
-
-def without_login(url: str, token: str | None) -> tuple[str, str | None]:
-    """Return an address without its password, which must not stand in an argument list, and the token."""
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.password:
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
-    return url, token
-
-
-def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return git's environment: no configuration but ours, and the token where only git sees it."""
-    settings = {"protocol.allow": "never", "http.followRedirects": "false"}
-    settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
-    parts = urlsplit(url)
-    if token and parts.scheme in ("http", "https") and parts.hostname:
-        site = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
-        login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-        settings[f"http.{site}.extraHeader"] = f"Authorization: Basic {login}"
-    kept = {
-        name: environ[name]
-        for name in ("PATH", "HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "TMPDIR", "SSL_CERT_FILE")
-        if name in environ
-    }
-    kept |= {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    kept |= {"GIT_CONFIG_COUNT": str(len(settings))}
-    for index, (name, value) in enumerate(settings.items()):
-        kept |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
-    return kept | {
-        "LC_ALL": "C",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-    }
-
-
-def last_words(said: str) -> str:
-    """Return what git said last that tells something, without secrets, short."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
-    telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
-    return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]

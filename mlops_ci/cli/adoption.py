@@ -13,8 +13,20 @@ from mlops_ci.adapters.adoption.work_tree import LocalWorkTree
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.cli.delivery import show
 from mlops_ci.cli.options import change_options, config_options, output_options, registry_options
+from mlops_ci.core.adoption.production import WATCHES
 from mlops_ci.core.report import Report
 from mlops_ci.render import template_folder
+
+
+def _watches(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Read names in any order; none asks, where someone is there to be asked."""
+    if value is None:
+        return None
+    named = [name.strip() for name in value.split(",") if name.strip()]
+    for name in named:
+        if name not in WATCHES:
+            raise click.BadParameter(f"'{name}' is none of {', '.join(WATCHES)}", context, parameter)
+    return tuple(name for name in WATCHES if name in named)
 
 
 @click.command()
@@ -34,6 +46,13 @@ from mlops_ci.render import template_folder
 @click.option(
     "--promote/--no-promote", default=True, show_default=True, help="Also the workflow after merges."
 )
+@click.option(
+    "--with",
+    "watches",
+    metavar="NAME,...",
+    callback=_watches,
+    help="Also what watches production: canary, monitor, retrain, with their settings.",
+)
 @output_options
 def init(**options: Any) -> int:
     """Look at this repository, and propose mlops-ci.yaml and the workflows.
@@ -44,6 +63,7 @@ def init(**options: Any) -> int:
     Look, ask, write:        mlops-ci init
     Without questions:       mlops-ci init --yes
     What it would write:     mlops-ci init --dry-run
+    Production, too:         mlops-ci init --with canary,monitor,retrain
     """
     from mlops_ci.adapters.adoption.inspect import inspect  # noqa: PLC0415
     from mlops_ci.adapters.adoption.origin import action_reference  # noqa: PLC0415
@@ -62,6 +82,7 @@ def init(**options: Any) -> int:
         "one_job": options["one_job"],
         "forks": options["forks"],
         "promote": options["promote"],
+        "watches": options["watches"] or (),
         "force": options["force"],
     }
 
@@ -75,6 +96,11 @@ def init(**options: Any) -> int:
     proposed = run(write=False)
     if proposed.model and not options["model"]:
         chosen["model"] = click.prompt("Name of the model in MLflow's registry", default=proposed.model)
+        proposed = run(write=False)
+    if options["watches"] is None and click.confirm(
+        f"Also watch production ({', '.join(WATCHES)})?", default=False
+    ):
+        chosen["watches"] = WATCHES
         proposed = run(write=False)
     show([replace(proposed, next_step="")], options, {})
     if proposed.actions and click.confirm("\nWrite these files?", default=True):

@@ -69,6 +69,8 @@ def deliver(session: Session, reports: Sequence[Report], *, together: Collection
     url = ""
     if session.on_forge or not shown:
         url = _publish(session, list(zip(reports, rendered, strict=True)), overrides, together)
+    if session.on_forge:
+        session.forge.retire(replaced(reports, options, together))
     decided = next(report for report in reports if report.exit_code == code)
     session.forge.conclude(code, decided.headline)
     session.forge.outputs(outputs(reports, code) | files | {"comment-url": url})
@@ -89,7 +91,8 @@ def _publish(
     url = ""
     for report, forms in pairs:
         if report.model not in together:
-            url = session.forge.publish(report, forms, key=f"{report.command} {report.model}") or url
+            key = own_key(report.command, report.model, session.options)
+            url = session.forge.publish(report, forms, key=key) or url
     shared = [pair for pair in pairs if pair[0].model in together]
     return (_publish_together(session, shared, overrides) if shared else None) or url
 
@@ -104,6 +107,27 @@ def _publish_together(
     text = render_together(reports, overrides) if session.on_forge else ""
     key = shared_key(reports[0].command, session.options)
     return session.forge.publish_together(reports, [forms for _, forms in ordered], text, key=key)
+
+
+def own_key(command: str, model: str, options: Mapping[str, Any]) -> str:
+    """Return what a model's comment is found by; without a model, the one about broken settings."""
+    return f"{command} {model}" if model else f"{command} of {options.get('config', '')}"
+
+
+def replaced(reports: Sequence[Report], options: Mapping[str, Any], together: Collection[str]) -> set[str]:
+    """Return the keys of comments that these reports have made untrue.
+
+    Settings that can be read replace what was said of broken ones, and a shared comment those of its
+    models. A job on one model cannot know whether another one shares a comment still.
+    """
+    if not all(report.model for report in reports):
+        return set()
+    command = reports[0].command
+    keys = {own_key(command, "", options)}
+    keys |= {own_key(command, one.model, options) for one in reports if one.model in together}
+    if not together and not options.get("only"):
+        keys.add(shared_key(command, options))
+    return keys
 
 
 def shared_key(command: str, options: Mapping[str, Any]) -> str:
@@ -150,7 +174,9 @@ def announce(session: Session, models: Sequence[str], *, together: Collection[st
     shared = [model for model in models if model in together]
     for model in models:
         if model not in together:
-            session.forge.announce(f"Checking `{model}`{where} …", key=f"check {model}")
+            session.forge.announce(
+                f"Checking `{model}`{where} …", key=own_key("check", model, session.options)
+            )
     if shared:
         named = ", ".join(f"`{model}`" for model in shared[:5]) + (" and more" if len(shared) > 5 else "")
         session.forge.announce(f"Checking {named}{where} …", key=shared_key("check", session.options))

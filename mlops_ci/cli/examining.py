@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_ci.adapters.adoption.inspect import forge_of
 from mlops_ci.adapters.adoption.probes import ServiceProbes, github_client, parsed_workflows
@@ -15,13 +15,17 @@ from mlops_ci.adapters.adoption.work_tree import LocalWorkTree
 from mlops_ci.adapters.dvc.pipeline import DvcPipeline
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
+from mlops_ci.cli.addresses import connection_to
 from mlops_ci.cli.session import Session, Unit
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands import doctor
 from mlops_ci.core.adoption.checks import Check, failed, ok
 from mlops_ci.core.report import Report
 from mlops_ci.errors import MlopsCiError, SettingsError
-from mlops_ci.settings import load
+from mlops_ci.settings import Settings, in_environment, load
+
+if TYPE_CHECKING:
+    from mlops_ci.adapters.mlflow.client import Connection
 
 
 def examine(options: Mapping[str, Any]) -> Report:
@@ -67,21 +71,21 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
             checks += [failed(name, problem, "Mend this key.") for problem in error.problems]
             continue
         checks.append(ok(name, f"is valid, for {len(models)} model{'s' if len(models) > 1 else ''}"))
-        units += [Unit(settings=one, root=path.parent.resolve(), config=name) for one in models]
+        root = path.parent.resolve()
+        units += [Unit(settings=_as_checked(one), root=root, config=name) for one in models]
     only = options.get("only")
     return [unit for unit in units if only in (None, unit.settings.registry.model)], checks
 
 
-def _probes(session: Session, unit: Unit) -> ServiceProbes:
-    def connection() -> Any:
-        from mlops_ci.adapters.mlflow.client import Connection  # noqa: PLC0415
+def _as_checked(settings: Settings) -> Settings:
+    """Return the settings in the environment that a check compares with."""
+    environment = settings.promotion.environment
+    return in_environment(settings, environment) if environment else settings
 
-        registry = unit.settings.registry
-        return Connection(
-            session.options.get("tracking_uri") or registry.tracking_uri,
-            session.options.get("registry_uri") or registry.registry_uri,
-            session.repository.root,
-        )
+
+def _probes(session: Session, unit: Unit) -> ServiceProbes:
+    def connection() -> Connection:
+        return connection_to(session, unit.settings)
 
     project = (unit.root / unit.settings.pipeline.directory).resolve()
     pipeline = DvcPipeline(

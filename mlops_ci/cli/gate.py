@@ -78,7 +78,7 @@ def check(**options: Any) -> int:
     try:
         models = units(session, options["config"], options["only"])
     except MlopsCiError as error:
-        return deliver(session, [could_not_tell("mlops-ci", error, session.source)])
+        return deliver(session, [could_not_tell("", error, session.source)])
     together = _together(models, options)
     announce(session, [unit.settings.registry.model for unit in models], together=together)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mlops_ci.cli.addresses import connection_to
 from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
@@ -80,13 +81,8 @@ def monitor(**options: Any) -> int:
 def _trends(session: Session, unit: Unit) -> Any:
     from mlops_ci.adapters.mlflow.trends import MlflowTrends  # noqa: PLC0415
 
-    registry = unit.settings.registry
-    return MlflowTrends(
-        session.options.get("tracking_uri") or registry.tracking_uri,
-        session.options.get("registry_uri") or registry.registry_uri,
-        root=session.repository.root,
-        experiment=registry.experiment,
-    )
+    experiment = unit.settings.registry.experiment
+    return MlflowTrends(connection_to(session, unit.settings), experiment=experiment)
 
 
 def _with_issue(session: Session, unit: Unit, report: Report) -> Report:

@@ -44,7 +44,7 @@ def config_options(function: F) -> F:
             envvar="MLOPS_CI_CONFIG",
             help="Settings file; a glob such as 'models/*/mlops-ci.yaml' takes several.",
         ),
-        click.option("--model", "only", help="Only this one of several models."),
+        click.option("--model", "only", envvar="MLOPS_CI_MODEL", help="Only this one of several models."),
     )(function)
 
 

@@ -17,12 +17,13 @@ from mlops_ci.adapters.files import LocalFiles
 from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Ledger, Pipeline, Registry, Traffic
+from mlops_ci.cli.addresses import address_of, connection_to
 from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Report
-from mlops_ci.errors import HoldoutError, ServiceError, UsageError
-from mlops_ci.settings import EnvironmentSettings, Settings
+from mlops_ci.errors import HoldoutError, ServiceError
+from mlops_ci.settings import Settings
 
 
 def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -> Tools:
@@ -60,11 +61,9 @@ def _traffic(session: Session, unit: Unit) -> Traffic:
         from mlops_ci.adapters.data.traffic import TrafficFiles  # noqa: PLC0415
 
         return TrafficFiles(outcomes, unit.root)
-    from mlops_ci.adapters.mlflow.client import Connection  # noqa: PLC0415
     from mlops_ci.adapters.mlflow.traffic import MlflowTraffic  # noqa: PLC0415
 
-    uri = session.options.get("tracking_uri") or unit.settings.registry.tracking_uri
-    return MlflowTraffic(Connection(uri, None, session.repository.root), outcomes.mlflow)
+    return MlflowTraffic(connection_to(session, unit.settings), outcomes.mlflow)
 
 
 def _page(session: Session) -> Callable[[Report], str]:
@@ -101,6 +100,7 @@ def actor_of(session: Session) -> str:
 
 def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     """Return the ledger: flag > settings > the forge's repository > the remote `origin` > this repository."""
+    from mlops_ci.adapters.git_remote import without_login  # noqa: PLC0415
     from mlops_ci.adapters.ledger import GitLedger  # noqa: PLC0415
 
     root = session.repository.root
@@ -115,6 +115,10 @@ def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
     # The forge's token is for the forge alone: an address elsewhere has its own login, or none.
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
     token = session.options.get("github_token") if url.startswith(f"{server}/") else None
+    gitlab = os.environ.get("CI_SERVER_URL", "https://gitlab.com")
+    if os.environ.get("GITLAB_CI") == "true" and without_login(url, None)[0].startswith(f"{gitlab}/"):
+        # The checkout's address has the login of the job, which by default may not push.
+        token = os.environ.get("MLOPS_CI_GITLAB_TOKEN") or None
     return GitLedger(url, folder, branch=settings.promotion.ledger_branch, token=token)
 
 
@@ -142,42 +146,17 @@ def _operator(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]]
 
 
 def registry_of(session: Session, settings: Settings) -> Registry:
-    """Return the registry: flag > action input > MLflow's variables > settings > the embedded default."""
+    """Return the registry of a model, in the environment that its settings are those of."""
     from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
-    registry = settings.registry
-    there = settings.promotion.environments.get(settings.promotion.environment or "", EnvironmentSettings())
-    # An environment with a server of its own means that one: a job's variables are about another.
-    tracking = None if there.tracking_uri else session.options.get("tracking_uri")
-    tracking = tracking or registry.tracking_uri
-    other = None if there.tracking_uri or there.registry_uri else session.options.get("registry_uri")
-    if session.on_forge and not tracking and not (session.repository.root / "mlflow.db").exists():
-        # The embedded default would be empty in a job: no champion, and so a pass that proves nothing.
-        raise UsageError(
-            "no MLflow server is named, so there is no champion to compare with",
-            remedy="set the variable MLFLOW_TRACKING_URI, or registry.tracking_uri in mlops-ci.yaml; a run"
-            " that a fork or Dependabot started gets neither variables nor secrets, and is judged by the"
-            " workflows mlops-ci-forks.yml and mlops-ci-gate.yml",
-        )
+    at = address_of(session, settings)
     return MlflowRegistry(
-        tracking,
-        other or registry.registry_uri or (registry.tracking_uri if there.tracking_uri else None),
+        at.tracking,
+        at.registry,
         root=session.repository.root,
-        experiment=registry.experiment,
-        token=_token(there.token_variable),
+        experiment=settings.registry.experiment,
+        token=at.token,
     )
-
-
-def _token(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    token = os.environ.get(variable)
-    if not token:
-        raise UsageError(
-            f"the variable {variable} is empty: it holds the token of this environment's MLflow",
-            remedy="pass it to this job, or correct promotion.environments in mlops-ci.yaml",
-        )
-    return token
 
 
 def _pipeline(session: Session, unit: Unit) -> Pipeline:

@@ -11,14 +11,17 @@ from mlops_ci.errors import MlopsCiError
 
 
 def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Sequence[Notice] = ()) -> Report:
-    """Return the report of a check that ended in an error: said aloud, and never a pass."""
+    """Return the report of a check that ended in an error: said aloud, and never a pass.
+
+    Without a model it is about settings that could not be read.
+    """
     verdict = Verdict(verdict=Result.ERROR, findings=())
     return Report(
         command="check",
         model=model,
         verdict=Result.ERROR,
         exit_code=error.exit_code,
-        headline=headline(model, verdict, champion=None, problem=error.problem),
+        headline=headline(model or "mlops-ci", verdict, champion=None, problem=error.problem),
         summary=error.problem,
         next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
         notices=tuple(notices),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from mlops_ci.adapters.ports.adoption import WorkTree
 from mlops_ci.core.adoption.facts import Facts
 from mlops_ci.core.adoption.found import sentences
+from mlops_ci.core.adoption.production import to_do
 from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, Proposal, propose
-from mlops_ci.core.adoption.settings_text import settings_text
+from mlops_ci.core.adoption.settings_text import extended, settings_text
 from mlops_ci.core.adoption.snippets import snippet
-from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include
+from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
 from mlops_ci.core.report import Action, Notice, Report
 
 SETTINGS = "mlops-ci.yaml"
@@ -35,6 +36,8 @@ class Choices:
         The pair of workflows for repositories that take pull requests from forks.
     promote
         Whether to propose the workflow that promotes after a merge, too.
+    watches
+        What watches production, of `core.adoption.production.WATCHES`.
     force
         Overwrite what is there.
     """
@@ -46,6 +49,7 @@ class Choices:
     one_job: bool = False
     forks: bool = False
     promote: bool = True
+    watches: tuple[str, ...] = ()
     force: bool = False
 
 
@@ -62,18 +66,16 @@ def init(
         False only shows.
     """
     proposal = propose(facts, choices.model, choices.tracking_uri)
-    files = {SETTINGS: settings_text(proposal), **_workflows(facts, choices, templates)}
+    files = {SETTINGS: settings_text(proposal, choices.watches), **_workflows(facts, choices, templates)}
     actions, shown = [], []
     for path, text in files.items():
-        before = tree.text(path)
-        kept = before is not None and before != text and not choices.force
-        state = "unchanged" if before == text else "kept" if kept else "new" if before is None else "replaced"
-        writes = state in {"new", "replaced"}
+        proposed, state = _decided(text, tree.text(path), choices, proposal if path == SETTINGS else None)
+        writes = state in {"new", "replaced", "extended"}
         if writes and write:
-            tree.write(path, text)
+            tree.write(path, proposed)
         if writes:
             actions.append(Action(kind="write_file", target=path, value=state, applied=write))
-        shown.append({"path": path, "text": text, "state": state})
+        shown.append({"path": path, "text": proposed, "state": state})
     return Report(
         command="init",
         model=proposal.models[0].name if len(proposal.models) == 1 else "",
@@ -85,10 +87,24 @@ def init(
     )
 
 
+def _decided(text: str, before: str | None, choices: Choices, settings: Proposal | None) -> tuple[str, str]:
+    """Return what a file is to hold, and what that does to the one that is there."""
+    if before is None:
+        return text, "new"
+    if before == text:
+        return text, "unchanged"
+    if choices.force:
+        return text, "replaced"
+    # Settings that a team has made its own stay as they are, and get what they are missing.
+    longer = extended(before, settings, choices.watches) if settings else None
+    return (text, "kept") if longer is None or longer == before else (longer, "extended")
+
+
 def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> dict[str, str]:
     """Return the files that the forge runs, by path."""
     if (choices.forge or facts.forge) == "gitlab":
-        return {".gitlab-ci.yml": gitlab_include(choices.action or PLACEHOLDER)}
+        text = gitlab_include(choices.action or PLACEHOLDER, choices.watches, promote=choices.promote)
+        return {".gitlab-ci.yml": text}
     schemes = {
         url.partition("://")[0]
         for project in facts.projects
@@ -109,7 +125,11 @@ def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> 
         else {}
     )
     names |= {"mlops-ci-promote.yml": "promote.yml"} if choices.promote else {}
-    return {f".github/workflows/{name}": filled(templates[source], values) for name, source in names.items()}
+    names |= {f"mlops-ci-{name}.yml": f"{name}.yml" for name in choices.watches}
+    texts = {name: templates[source] for name, source in names.items()}
+    if "monitor" in choices.watches and "retrain" not in choices.watches:
+        texts["mlops-ci-monitor.yml"] = without_retraining(texts["mlops-ci-monitor.yml"])
+    return {f".github/workflows/{name}": filled(text, values) for name, text in texts.items()}
 
 
 def _headline(actions: list[Action], *, write: bool) -> str:
@@ -155,6 +175,9 @@ def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dic
         texts.append(
             "Without predictions a loss cannot be told from chance: add the lines above to gate properly."
         )
+    newer = all(model.newer for model in proposal.models)
+    gitlab = (choices.forge or facts.forge) == "gitlab"
+    texts += to_do(choices.watches, newer=newer, gitlab=gitlab)
     return [Notice(text=text, level="warning") for text in texts]
 
 

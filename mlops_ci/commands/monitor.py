@@ -13,7 +13,8 @@ from mlops_ci.commands.matching import own_evaluation
 from mlops_ci.commands.monitor_report import Told, report
 from mlops_ci.commands.moving import Mover, mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.commands.watching import Judge, judge_of
+from mlops_ci.commands.watching import Judge
+from mlops_ci.commands.yardstick import judge_of
 from mlops_ci.core.ledger import History
 from mlops_ci.core.monitor.record import (
     EVENT,

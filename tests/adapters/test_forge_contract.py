@@ -156,6 +156,17 @@ def test_several_reports_share_one_comment(stage: Stage) -> None:
         assert "malware fell\n\nspam fell\n" in stage.shown()
 
 
+def test_what_is_replaced_is_taken_back_and_nothing_else(stage: Stage) -> None:
+    publish(stage, "settings are broken", key="check of mlops-ci.yaml")
+    publish(stage, "spam fell", key="check spam")
+    publish(stage, "recall fell")
+    stage.forge.retire({"check of mlops-ci.yaml", "check never written"})
+    if stage.comments:
+        assert [body.splitlines()[-1] for body in stage.comments()] == ["spam fell", "recall fell"]
+    stage.break_down()
+    stage.forge.retire({"check spam"})
+
+
 def test_a_service_that_is_down_costs_no_verdict(stage: Stage) -> None:
     stage.forge.source()
     stage.break_down()

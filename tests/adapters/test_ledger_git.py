@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import subprocess
 import threading
@@ -14,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from fakes.fault_proxy import Fault, FaultProxy, make_certificates
+from fakes.git_server import GitServer
 from ledger_parts import MODEL, bare_remote, git, intent, ledger
 
 from mlops_ci.adapters.ledger import BRANCH, GitLedger
@@ -221,3 +224,38 @@ def test_a_token_is_sent_as_a_header_and_stands_nowhere_else(tmp_path: Path, *, 
     assert secret not in str(denied.value) + writer.url + " ".join(writer._command)
     written = [path for path in (tmp_path / "clone").rglob("*") if path.is_file()]
     assert not any(secret.encode() in path.read_bytes() for path in written)
+
+
+@pytest.mark.parametrize("mode", ["html", "429"])
+def test_a_portals_page_is_not_taken_for_an_empty_ledger(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr("mlops_ci.adapters.ledger.time.sleep", lambda _: None)
+    with GitServer(tmp_path, writers=[""]) as server, FaultProxy(server.url) as proxy:
+        reader = GitLedger(f"{proxy.url}/remote.git", tmp_path / "reader")
+        assert reader.read(MODEL).entries == ()
+        proxy.arm(Fault(mode, 0))
+        with pytest.raises(ServiceError, match="the ledger: cannot read"):
+            reader.read(MODEL)
+        assert len(proxy.seen) >= 3
+        proxy.arm(Fault(mode, 0, 1))
+        assert reader.read(MODEL).entries == ()
+
+
+def test_a_forges_own_authority_is_trusted_where_the_environment_names_it(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops_ci.adapters.ledger.time.sleep", lambda _: None)
+    make_certificates(tmp_path)
+    known = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+    with (
+        GitServer(tmp_path, writers=[""]) as server,
+        FaultProxy(server.url, certificates=tmp_path) as proxy,
+    ):
+        url = f"{proxy.url}/remote.git"
+        assert GitLedger(url, tmp_path / "knows", environ=known).read(MODEL).entries == ()
+        with pytest.raises(ServiceError, match=r"the ledger: cannot read .*certificate"):
+            GitLedger(url, tmp_path / "knows not").read(MODEL)
+        proxy.arm(Fault("expired", 0))
+        with pytest.raises(ServiceError, match=r"the ledger: cannot read .*certificate"):
+            GitLedger(url, tmp_path / "sees", environ=known).read(MODEL)

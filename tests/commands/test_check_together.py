@@ -81,3 +81,22 @@ def test_a_change_cannot_choose_how_it_is_reported(
     two_models.change(threshold=0.9, **{"mlops-ci.yaml": settings})
     run_job(two_models, github, tmp_path)
     assert len(github.bodies(7)) == 1
+
+
+def test_what_a_report_replaces_is_taken_back(
+    two_models: GuardedRepo, github: GitHub, tmp_path: Path
+) -> None:
+    right = (two_models.repo.root / "mlops-ci.yaml").read_text()
+    two_models.settle(**{"mlops-ci.yaml": right.replace("together", "apart")})
+    two_models.change(threshold=0.9)
+    run_job(two_models, github, tmp_path, run=500)
+    (broken,) = github.bodies(7)
+    assert "apart" in broken
+    for run, comment, comments in ((501, "separate", 2), (502, "together", 1), (503, "separate", 2)):
+        two_models.repo.git("switch", "-q", "main")
+        two_models.repo.git("branch", "-qD", "change")
+        two_models.settle(**{"mlops-ci.yaml": right.replace("together", comment)})
+        two_models.change(threshold=0.9)
+        run_job(two_models, github, tmp_path, run=run)
+        assert len(github.bodies(7)) == comments, comment
+        assert not any("apart" in body for body in github.bodies(7))

@@ -71,6 +71,20 @@ def test_without_arguments_the_settings_name_the_data_and_the_environment_counts
     assert list((tmp_path / "reports").glob("*.json"))
 
 
+def test_of_several_models_the_one_that_the_retraining_is_about(unguarded: GuardedRepo) -> None:
+    text = (unguarded.repo.root / "mlops-ci.yaml").read_text() + "retrain: {data: data/raw.csv}\n"
+    other = text.replace("model: moons", "model: suns").replace("data: data/raw.csv", "data: data/suns.csv")
+    unguarded.settle(**{"a.yaml": text, "b.yaml": other})
+    files = {"MLOPS_CI_CONFIG": "[ab].yaml"}
+    unclear = unguarded.call("data", env=files)
+    assert unclear.code == 2
+    assert "name one with --model: moons, suns" in unclear.err
+    done = unguarded.call("data", env=files | {"MLOPS_CI_MODEL": "moons"})
+    assert done.code == 0, done.err
+    assert "data/raw.csv: the data did not change" in done.out
+    assert unguarded.call("data", env=files | {"MLOPS_CI_MODEL": ""}).code == 2
+
+
 def test_the_same_data_are_no_update(unguarded: GuardedRepo) -> None:
     done = update(unguarded)
     assert (done.code, done.json["headline"]) == (0, "data/raw.csv: the data did not change")

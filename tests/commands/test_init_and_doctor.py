@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import io
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ import yaml
 from dvc_repo import DvcRepo
 from five_repos import SHAPES, TEXT, make, settle
 from guarded_repo import GuardedRepo
+from jsonschema import Draft202012Validator
 
-from mlops_ci.settings import read_settings
+from mlops_ci.settings import json_schema, read_settings
 
 ACTION = "acme/mlops-ci@" + "a" * 40
 INIT = ["init", "--yes", "--action", ACTION]
@@ -122,16 +125,130 @@ def test_what_is_there_is_not_overwritten(
     assert "nothing to write" in one.call(*INIT).out
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_production_is_watched_where_that_is_asked_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, name, monkeypatch, capsys)
+    said = one.call(*INIT, "--with", "retrain, canary,monitor")
+    assert said.code == 0
+    written = [
+        path.relative_to(one.repo.root).as_posix()
+        for folder in (one.repo.root / ".github/workflows", one.repo.root)
+        for path in sorted(folder.glob("mlops-ci*"))
+    ]
+    names = ("mlops-ci-canary", "mlops-ci-monitor", "mlops-ci-promote", "mlops-ci-retrain", "mlops-ci")
+    assert written == [*(f".github/workflows/{file}.yml" for file in names), "mlops-ci.yaml"]
+    for path in written:
+        text = (one.repo.root / path).read_text()
+        assert "OWNER" not in text
+        assert all(line in said.out for line in text.splitlines()), path
+    text = (one.repo.root / "mlops-ci.yaml").read_text()
+    Draft202012Validator(json_schema()).validate(yaml.safe_load(text))
+    for model in read_settings(text.encode(), "mlops-ci.yaml"):
+        several = name == "monorepo"
+        folder = f"{model.registry.model}/" if several else ""
+        assert model.monitor.files == [f"data/production/{folder}*.parquet"]
+        assert model.canary is not None
+        assert model.canary.outcomes == f"outcomes/{folder}*.parquet"
+        assert (model.retrain.trigger, model.retrain.weekly) == ("mlops-ci-retrain", 2)
+    found = one.call("doctor", "--offline", "--format", "json").json["details"]["checks"]
+    about = [check for check in found if "mlops-ci" in check["subject"]]
+    assert {check["state"] for check in about} == {"ok"}, about
+    assert len(about) == 6
+    assert "production's rows" in said.out
+
+
+class Typed(io.StringIO):
+    """A terminal with someone who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "watched"), [("", False), ("y", True)])
+def test_one_question_is_asked_about_production_and_all_is_shown_before_it_is_written(
+    answer: str,
+    watched: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    monkeypatch.setattr(sys, "stdin", Typed(f"\n{answer}\n\n"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    done = one.call("init", "--action", ACTION)
+    assert done.code == 0, done.err
+    assert "Also watch production (canary, monitor, retrain)? [y/N]" in done.out
+    folder = one.repo.root / ".github/workflows"
+    assert (folder / "mlops-ci-monitor.yml").exists() is watched
+    shown, _, _ = done.out.partition("Write these files?")
+    for path in [one.repo.root / "mlops-ci.yaml", *folder.glob("*.yml")]:
+        assert all(line in shown for line in path.read_text().splitlines()), path
+
+
+def test_monitoring_knows_what_the_model_is_trained_on_and_what_dvc_tracks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "tracked", monkeypatch, capsys)
+    one.call(*INIT, "--with", "monitor,retrain")
+    assert "reference: data.csv" in (one.repo.root / "mlops-ci.yaml").read_text()
+    assert "# data: data/train.csv" in (one.repo.root / "mlops-ci.yaml").read_text()
+    one.repo.write("data.csv.dvc", "outs:\n- md5: " + "a" * 32 + "\n  size: 1\n  path: data.csv\n")
+    one.call(*INIT, "--force", "--with", "monitor,retrain")
+    (settings,) = read_settings((one.repo.root / "mlops-ci.yaml").read_bytes(), "mlops-ci.yaml")
+    assert settings.drift.reference == "data.csv"
+    assert settings.retrain.paths == ["data.csv"]
+    assert settings.canary is None
+
+
+def test_settings_that_a_team_made_its_own_are_extended_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "tracked", monkeypatch, capsys)
+    one.call(*INIT)
+    place = one.repo.root / "mlops-ci.yaml"
+    mine = place.read_text().replace("margin: 0.01", "margin: 0.007") + "drift: {sensitivity: high}\n"
+    place.write_text(mine)
+    shown = one.call(*INIT, "--dry-run", "--with", "monitor,canary")
+    assert place.read_text() == mine
+    assert "mlops-ci.yaml (extended)" in shown.out
+    one.call(*INIT, "--with", "monitor,canary")
+    text = place.read_text()
+    assert text.startswith(mine)
+    assert all(line in shown.out for line in text.splitlines())
+    (settings,) = read_settings(text.encode(), "mlops-ci.yaml")
+    assert (settings.metrics["accuracy"].margin, settings.drift.sensitivity) == (0.007, "high")
+    assert settings.monitor.files == ["data/production/*.parquet"]
+    assert settings.canary is not None
+    again = one.call(*INIT, "--with", "monitor,canary")
+    assert place.read_text() == text
+    assert "mlops-ci.yaml is there already" in again.out
+    one.call(*INIT, "--with", "retrain")
+    assert place.read_text().startswith(text + "retrain:")
+
+
+def test_what_is_asked_with_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    wrong = one.call(*INIT, "--with", "monitor,canaries")
+    assert wrong.code == 2
+    assert "'canaries' is none of canary, monitor, retrain" in wrong.err
+    assert not (one.repo.root / ".github").exists()
+
+
 def test_gitlab_gets_the_component(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = guarded(tmp_path, "scalars", monkeypatch, capsys)
     one.repo.git("remote", "set-url", "origin", "https://gitlab.example.org/acme/models.git")
-    one.call("init", "--yes", "--action", "acme/mlops-ci@1.2.0")
-    assert (
-        "component: $CI_SERVER_FQDN/acme/mlops-ci/gitlab@1.2.0"
-        in (one.repo.root / ".gitlab-ci.yml").read_text()
-    )
+    said = one.call("init", "--yes", "--action", "acme/mlops-ci@1.2.0", "--with", "monitor")
+    text = (one.repo.root / ".gitlab-ci.yml").read_text()
+    assert "component: $CI_SERVER_FQDN/acme/mlops-ci/gitlab@1.2.0" in text
+    assert "17 * * * *           MLOPS_CI_RUN = monitor" in text
+    assert "give .gitlab-ci.yml (`production`) the command" in said.out
+    assert "monitor:" in (one.repo.root / "mlops-ci.yaml").read_text()
     assert not (one.repo.root / ".github").exists()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from guarded_repo import SETTINGS, GuardedRepo
+
+from mlops_ci.adapters.mlflow.client import Connection
 
 BLOCKS = """\
 monitor: {data: 'production/*.csv', min_rows: 50, min_labels: 50}
@@ -38,3 +42,32 @@ def test_a_loss_is_told_kept_and_starts_the_command_once(guarded: GuardedRepo) -
     assert started.json["details"]["started"] is True
     assert (guarded.repo.root / "started.txt").read_text().strip() == "1"
     assert guarded.call("retrain", *at).json["details"]["why"] == "no windows"
+
+
+def experiments(database: Path) -> set[str]:
+    with Connection(f"sqlite:///{database}", None, database.parent).calls("list the experiments") as client:
+        return {experiment.name for experiment in client.search_experiments()}
+
+
+def test_the_trends_of_an_environment_go_to_its_own_server(guarded: GuardedRepo) -> None:
+    root = guarded.repo.root
+    here, there = root.parent / "mlflow.db", root.parent / "production.db"
+    shutil.copy(here, there)
+    settings = (
+        SETTINGS
+        + BLOCKS
+        + (
+            "promotion:\n  environments:\n    live: {tracking_uri: 'sqlite:///../production.db', token_variable: LIVE_TOKEN}\n"
+        )
+    )
+    guarded.settle(**{"mlops-ci.yaml": settings, "production/a.csv": served(3, 0.5)})
+    at = ("monitor", "--environment", "live", "--at", "2026-03-05T02:00", "--format", "json")
+    refused = guarded.call(*at)
+    assert refused.code == 2
+    assert "the variable LIVE_TOKEN is empty" in refused.err
+    # The job's own variable (as always here) names another server.
+    done = guarded.call(*at, env={"LIVE_TOKEN": "t"})
+    assert done.code == 0, done.err
+    assert len(done.json["details"]["judged"]) == 3
+    assert "mlops-ci/moons/monitor" in experiments(there)
+    assert "mlops-ci/moons/monitor" not in experiments(here)

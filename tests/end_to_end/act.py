@@ -33,7 +33,8 @@ PASSED_ON = re.compile(
 
 
 # Reusable workflows of ours, whose own actions need stand-ins too.
-CALLED = (".github/workflows/gate.yml", ".github/workflows/promote.yml")
+REUSABLE = ("gate", "promote", "canary", "monitor", "retrain")
+CALLED = tuple(f".github/workflows/{name}.yml" for name in REUSABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,7 +326,11 @@ def export_action(root: Path, into: Path) -> Path:
 
 def _execute(command: list[str], folder: Path, home: Path, timeout: float) -> tuple[int, str]:
     """Run act in its own process group, so that nothing of it outlives a timeout."""
-    clean = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    # GitHub's runner has a `python`; this machine may have `python3` alone.
+    tools = home / "tools"
+    tools.mkdir()
+    (tools / "python").symlink_to(os.path.realpath(sys.executable))
+    clean = {"PATH": os.pathsep.join([os.environ["PATH"], str(tools)]), "HOME": str(home)}
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -239,10 +239,10 @@ def test_what_is_merged_is_promoted_and_the_schedule_finds_what_was_not(shop: Sh
 
 def test_the_reusable_gate_blocks_a_worse_model(shop: Shop) -> None:
     worse, _, _ = CHANGES["worse"]
-    shop.open(6, "worse-by-calling", worse)
-    run = shop.check(6, "calling")
+    shop.open(7, "worse-by-calling", worse)
+    run = shop.check(7, "calling")
 
     assert run.exit_code == 1, run.raw[-3000:]
     assert "failure" in run.jobs.values()
     # Proven or held: the champion is the one that the test before has promoted.
-    assert any(f"accuracy {word}" in shop.comment(6) for word in ("falls from", "looks"))
+    assert any(f"accuracy {word}" in shop.comment(7) for word in ("falls from", "looks"))

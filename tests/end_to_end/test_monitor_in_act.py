@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from act import Hub, Run, export_action
 from fakes.github import GitHub
 from mlflow_parts import Server, emptied
+from production_rows import DATA, newer, served
 
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.demo.repository import DemoRepository
@@ -26,22 +25,30 @@ WORKFLOWS = ROOT / "templates" / "workflows" / "github"
 MORE = """
 monitor: {data: 'production/*.csv', window: 1d, delay: 15m, min_rows: 50, min_labels: 50}
 retrain: {data: data/digits.csv}
+canary: {outcomes: 'production/*.csv', rates: {slow: {column: latency, objective: 100, margin: 0.01}}}
+"""
+# Callers of the reusable workflows, as these say in their first lines.
+CALLERS = {
+    "monitor": (
+        "{contents: write, issues: write}",
+        "production: mkdir -p production && cp later.csv production/",
+    ),
+    "retrain": ("{contents: write, pull-requests: write}", "newer-data: cp newer.csv data/digits.csv"),
+    "canary": ("{contents: write}", "outcomes: test -e production/served.csv"),
+}
+CALLER = """\
+name: calling
+on: [schedule, repository_dispatch]
+jobs:
+  call:
+    permissions: PERMISSIONS
+    uses: OWNER/mlops-ci/.github/workflows/NAME.yml@REF
+    with:
+      mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
+      INPUT
 """
 # What a team writes in the place of the comment in retrain.yml.
 EXPORT = "- run: python -c \"import pathlib; p = pathlib.Path('data/digits.csv'); rows = pathlib.Path('newer.csv').read_text(); p.write_text(rows)\""
-
-
-def served(days: int, *, broken: bool) -> str:
-    """Write what was asked on the last days: half of the answers wrong, or nearly all right."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    lines = ["id,time,y_true,y_pred"]
-    for day in range(days, 0, -1):
-        for row in range(200):
-            moment = today - timedelta(days=day) + timedelta(minutes=7 * row)
-            label = row % 10
-            answer = 1 if broken and row % 2 else label
-            lines.append(f"{day}-{row},{moment:%Y-%m-%dT%H:%M:%S},{label},{answer}")
-    return "\n".join(lines) + "\n"
 
 
 class Shop:
@@ -77,16 +84,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         retraining.write_text(
             retraining.read_text().replace("# - run: python src/export.py data/train.csv", EXPORT)
         )
+        for name, (permissions, given) in CALLERS.items():
+            caller = CALLER.replace("PERMISSIONS", permissions).replace("NAME", name).replace("INPUT", given)
+            (tree / ".github" / "workflows" / f"calling-{name}.yml").write_text(caller)
         with (tree / "mlops-ci.yaml").open("a") as file:
             file.write(MORE)
-        with (tree / "data" / "digits.csv").open() as file:
-            rows = list(csv.reader(file))
-        newer = [
-            rows[0],
-            *rows[1:],
-            *([str(100_000 + place), *row[1:]] for place, row in enumerate(rows[1:200])),
-        ]
-        (tree / "newer.csv").write_text("\n".join(",".join(row) for row in newer) + "\n")
+        (tree / "newer.csv").write_text(newer(tree / DATA))
+        (tree / "later.csv").write_text(served(4, broken=False))
         (tree / "production").mkdir()
         (tree / "production" / "served.csv").write_text(served(4, broken=True))
         demo.first_version()
@@ -135,3 +139,26 @@ def test_a_loss_in_production_opens_an_issue_starts_a_retraining_once_and_newer_
     well = shop.run("monitor", "schedule")
     assert well.exit_code == 0, well.log
     assert github.issues[issue["number"]]["state"] == "closed"
+
+
+def test_the_same_by_calling_the_reusable_workflows(shop: Shop) -> None:
+    github = shop.hub.github
+    # A pull request is an issue, too.
+    (number,) = [number for number in github.issues if number not in github.pulls]
+    github.issues[number]["state"] = "open"
+    watched = shop.run("calling-monitor", "schedule")
+    assert watched.exit_code == 0, watched.log
+    assert "digits: " in watched.summary
+    assert "not training again" in watched.summary
+    assert github.issues[number]["state"] == "closed"
+
+    (pull,) = github.pulls.values()
+    github.pulls.clear()
+    subprocess.run(["git", "branch", "-D", pull.branch], cwd=shop.hub.remote, check=True, capture_output=True)
+    proposed = shop.run("calling-retrain", "repository_dispatch")
+    assert proposed.exit_code == 0, proposed.log
+    assert [one.branch for one in github.pulls.values()] == [pull.branch]
+
+    looked = shop.run("calling-canary", "schedule")
+    assert looked.exit_code == 0, looked.log
+    assert "no canary" in looked.summary

@@ -128,7 +128,9 @@ def test_from_an_empty_machine_to_a_blocked_pull_request(
                 hub.open_pull(1, "faster")
                 (home.parent / "event.json").write_text(json.dumps(hub.event("pull_request", 1)))
             answers = (
-                {"Name of the model": "", "Write these files?": ""} if command == "mlops-ci init" else None
+                {"Name of the model": "", "Also watch production": "", "Write these files?": ""}
+                if command == "mlops-ci init"
+                else None
             )
             code, screen = terminal.type(command, answers=answers)
             assert (code != 0) == command.startswith("act"), f"{command}\n{screen[-4000:]}"

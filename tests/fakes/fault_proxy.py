@@ -9,7 +9,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +58,7 @@ class FaultProxy:
         self.fault: Fault | None = None
         self._contexts = _contexts(certificates) if certificates else None
         self._lock = threading.Lock()
+        self.closing = threading.Event()
         self._server = _Server(self)
         scheme = "https" if certificates else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.server_port}{self.upstream.path}"
@@ -75,6 +75,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -108,8 +109,9 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        with contextlib.suppress(OSError):
-            super().finish_request(self.proxy.wrapped(request), client_address)
+        # A wrapped connection is another object than the one that the server closes at the end.
+        with contextlib.suppress(OSError), self.proxy.wrapped(request) as connection:
+            super().finish_request(connection, client_address)
 
     def handle_error(self, *_: Any) -> None:
         """Say nothing: clients hang up on purpose."""
@@ -117,6 +119,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    protocol_version = "HTTP/1.1"  # some clients take the 100 of an older one for the answer
 
     def _serve(self) -> None:
         proxy = self.server.proxy
@@ -124,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = _body(self)
         mode = proxy.fault_of(f"{self.command} {urlsplit(self.path).path}")
         if mode == "slow":
-            time.sleep(proxy.delay)
+            proxy.closing.wait(proxy.delay)
             return
         if mode == "reset":
             self._break()
@@ -194,9 +197,6 @@ def _body(handler: BaseHTTPRequestHandler) -> bytes:
             handler.rfile.readline()
         handler.rfile.readline()
         return body
-    if handler.headers.get("Expect", "").lower() == "100-continue":
-        handler.send_response_only(100)
-        handler.end_headers()
     return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
 
 

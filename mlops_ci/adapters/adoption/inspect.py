@@ -57,6 +57,7 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
         scalars=scalars,
         texts=texts,
         tables=tuple(_table(repository.root, out) for out in sorted(outs) if is_table(out)),
+        tracked=tuple(name.removesuffix(".dvc") for name in files if re.search(r"[^/]\.dvc$", name)),
         registered=code.registered,
         tracking_uri=uri,
         tracking_from=where,

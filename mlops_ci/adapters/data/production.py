@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_ci.adapters.data.frames import require_columns
+from mlops_ci.adapters.data.moments import GONE, micros, moment, times_of
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
 from mlops_ci.adapters.ports.monitoring import Asked, Seen, Slice
 from mlops_ci.core.evidence import Array, canonical
-from mlops_ci.core.monitor.windows import ORIGIN, Window, due, read_time
+from mlops_ci.core.monitor.windows import ORIGIN, Window, due
 from mlops_ci.errors import EvidenceError
 
 SKEW = timedelta(minutes=5)
 """Clocks of servers may be this far ahead of ours."""
-_MICRO = np.timedelta64(1, "us")
 
 
 class ProductionFiles:
@@ -42,13 +42,13 @@ class ProductionFiles:
     def read(self, asked: Asked, into: Path) -> Seen:
         """Cut production into windows; see `Production.read`."""
         files = self._files(asked.files, "monitor.data")
-        spans = [_times_of(path, asked.time) for path in files]
-        now, latest = _micros(asked.now), _micros(asked.now + SKEW)
-        known = [times[times != _GONE] for times in spans]
+        spans = [times_of(path, asked.time) for path in files]
+        now, latest = micros(asked.now), micros(asked.now + SKEW)
+        known = [times[times != GONE] for times in spans]
         past = [times[times <= latest] for times in known]
         least = min((int(times.min()) for times in past if len(times)), default=None)
         newest = max((int(times.max()) for times in past if len(times)), default=None)
-        first = None if least is None else _moment(least)
+        first = None if least is None else moment(least)
         windows = due(asked.now, asked.length, asked.delay, first=first, most=asked.most)
         pieces = _Pieces(windows, into)
         for path, times in zip(files, spans, strict=True):
@@ -56,9 +56,9 @@ class ProductionFiles:
         labels = self._labels(asked)
         return Seen(
             slices=[pieces.slice(place, asked, labels) for place in range(len(windows))],
-            newest=None if newest is None else _moment(min(newest, now)),
+            newest=None if newest is None else moment(min(newest, now)),
             future=sum(len(every) - len(kept) for every, kept in zip(known, past, strict=True)),
-            undated=sum(int((times == _GONE).sum()) for times in spans),
+            undated=sum(int((times == GONE).sum()) for times in spans),
         )
 
     def _files(self, patterns: Sequence[str], key: str) -> list[Path]:
@@ -93,53 +93,6 @@ class ProductionFiles:
         return backwards[0], pa.chunked_array(_one_type(values)).combine_chunks().take(pa.array(places))
 
 
-_GONE = np.iinfo(np.int64).min
-
-
-def _micros(time: datetime) -> int:
-    return int((time.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
-
-
-def _moment(micros: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
-
-
-def _times_of(path: Path, column: str) -> Array:
-    """Return the times of a file's rows in microseconds since 1970, UTC; `_GONE` where there is none."""
-    with open_table(path) as table:
-        require_columns(str(path), table.schema.names, [column], EvidenceError)
-        return np.concatenate([_times(part, path, column) for part in table.arrays(column)])
-
-
-def _times(array: Any, path: Path, column: str) -> Array:
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        array, kind = array.dictionary_decode(), kind.value_type
-    if pa.types.is_date(kind):
-        array = array.cast(pa.timestamp("us"))
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        array = pa.array([_read(value) for value in array.to_pylist()], pa.timestamp("us"))
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        number = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        # Seconds since 1970 are below 10^11 until the year 5138; what is greater is milliseconds.
-        seconds = np.where(np.abs(number) < 1e11, number, number / 1e3)
-        return np.where(np.isfinite(seconds), np.nan_to_num(seconds) * 1e6, _GONE).astype(np.int64)
-    elif pa.types.is_timestamp(kind):
-        array = array.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    else:
-        raise EvidenceError(
-            f"{path}: the column '{column}' holds no times but {kind}", remedy="mend `monitor.time`"
-        )
-    return np.asarray(pc.fill_null(array.cast(pa.int64()), int(_GONE)).to_numpy(zero_copy_only=False))
-
-
-def _read(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else read_time(text).replace(tzinfo=None)
-    except ValueError:
-        return None
-
-
 def _text(column: Any) -> Array:
     return canonical(np.asarray(column.to_numpy(zero_copy_only=False)))
 
@@ -167,8 +120,8 @@ class _Pieces:
             return
         length = self.windows[0].end - self.windows[0].start
         step = int(length / timedelta(microseconds=1))
-        place = (times - _micros(ORIGIN)) // step - self.windows[0].number
-        place[times == _GONE] = -1
+        place = (times - micros(ORIGIN)) // step - self.windows[0].number
+        place[times == GONE] = -1
         inside = np.unique(place[(place >= 0) & (place < len(self.windows))])
         if not len(inside):
             return

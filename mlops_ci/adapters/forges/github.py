@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from mlops_ci.adapters.forges import github_actions, github_event, issues, sticky
 from mlops_ci.adapters.forges.github_comments import Approvals, PullRequestComments
-from mlops_ci.adapters.forges.github_requests import dispatch, propose
+from mlops_ci.adapters.forges.github_job import JobPage
+from mlops_ci.adapters.forges.github_requests import dispatch, propose, set_status
 from mlops_ci.adapters.http import Client, RefusedError
 from mlops_ci.adapters.ports import Console, PullRequest
 from mlops_ci.core.report import Approval, Report, Source
-from mlops_ci.core.verdict import Outcome
 from mlops_ci.errors import ServiceError
 
 COMMENT_LIMIT = 65_536  # characters; kept in bytes, which are never fewer
-DESCRIPTION_LIMIT = 140
-ANNOTATIONS = 9  # GitHub shows ten of a kind a step; one is left for a failed delivery
 
 
 class GitHubForge:
@@ -80,6 +79,7 @@ class GitHubForge:
         )
         event = env.get("GITHUB_EVENT_NAME", "")
         self._change = github_event.change(event, github_actions.event(env), env)
+        self._page = JobPage(env, self._console, self._change)
         self._source: Source | None = None
         self._board: PullRequestComments | None = None
         self._refused = False
@@ -130,7 +130,7 @@ class GitHubForge:
         except RefusedError as error:
             if not self._change.head or error.status not in {401, 403, 404}:
                 raise
-            self._explain_refusal(error, "reading the pull request", "pull-requests: read")
+            self._page.explain_refusal(error, "reading the pull request", "pull-requests: read")
             now = self._change
         else:
             now = github_event.of_pull_request(pull, self._repository)
@@ -156,7 +156,7 @@ class GitHubForge:
         except RefusedError as error:
             if error.status not in {401, 403, 404}:
                 raise
-            self._explain_refusal(error, "reading approvals", "pull-requests: read")
+            self._page.explain_refusal(error, "reading approvals", "pull-requests: read")
             return []
 
     def announce(self, text: str, *, key: str) -> str | None:
@@ -192,9 +192,16 @@ class GitHubForge:
         create = sticky.creates(self._mode, *reports)
         url = self._deliver_comment(stamp, lambda present: body if create or present else None)
         for report, forms in zip(reports, rendered, strict=True):
-            self._annotate(report)
-            self._summarise(forms.get("markdown") or body, body)
+            self._page.annotate(report)
+            self._page.summarise(forms.get("markdown") or body, body)
         return url
+
+    def retire(self, keys: Collection[str]) -> None:
+        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        if not keys or self._board is None or self._refused:
+            return
+        with suppress(ServiceError):
+            sticky.retire(self._board, sticky.Stamp.of(self.source(), ""), keys)
 
     def conclude(self, code: int, text: str) -> None:
         """Set the commit status once, by the gravest of all reports."""
@@ -207,16 +214,16 @@ class GitHubForge:
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
         if not self._token:
-            self._note("no token: no issue was opened or closed")
+            self._page.note("no token: no issue was opened or closed")
             return None
         tracker = issues.GitHubIssues(self._client, self._repository, graphql_url=self._graphql)
         try:
             found = issues.keep_one(tracker, key, title, body)
         except RefusedError as error:
-            self._explain_refusal(error, "opening an issue", "issues: write")
+            self._page.explain_refusal(error, "opening an issue", "issues: write")
             return None
         except ServiceError as error:
-            self._note(f"the issue could not be written: {error}")
+            self._page.note(f"the issue could not be written: {error}")
             return None
         return found.url if found else None
 
@@ -232,7 +239,7 @@ class GitHubForge:
             return dispatch(self._client, self._repository, event, values, self._env.get("GITHUB_REF_NAME"))
         except RefusedError as error:
             missing = "actions: write" if event.endswith((".yml", ".yaml")) else "contents: write"
-            self._explain_refusal(error, f"starting '{event}'", missing)
+            self._page.explain_refusal(error, f"starting '{event}'", missing)
             raise
 
     def propose(self, branch: str, title: str, body: str) -> str | None:
@@ -247,7 +254,7 @@ class GitHubForge:
         try:
             return propose(self._client, self._repository, branch, target, (title, body))
         except RefusedError as error:
-            self._explain_refusal(error, "opening a pull request", "pull-requests: write")
+            self._page.explain_refusal(error, "opening a pull request", "pull-requests: write")
             raise
 
     def outputs(self, values: Mapping[str, str]) -> None:
@@ -259,7 +266,7 @@ class GitHubForge:
         if number is None or self._mode == "off" or self._refused:
             return None
         if not self._token:
-            self._note("no token: the report is in the job summary, not in a comment")
+            self._page.note("no token: the report is in the job summary, not in a comment")
             return None
         if self._board is None:
             where = (self._client, self._repository, number)
@@ -268,44 +275,12 @@ class GitHubForge:
             note = sticky.upsert(self._board, stamp, compose)
         except RefusedError as error:
             self._refused = error.status in {401, 403, 404}
-            self._explain_refusal(error, "commenting on the pull request", "pull-requests: write")
+            self._page.explain_refusal(error, "commenting on the pull request", "pull-requests: write")
             return None
         except ServiceError as error:
-            self._note(f"the comment could not be written, the report is in the job summary: {error}")
+            self._page.note(f"the comment could not be written, the report is in the job summary: {error}")
             return None
         return note.url if note else None
-
-    def _explain_refusal(self, error: RefusedError, doing: str, missing: str) -> None:
-        """Say which permission is missing, and the YAML that mends it."""
-        if error.status not in {401, 403, 404} or "locked" in error.message.lower():
-            self._note(f"{doing} was refused: {error}")
-            return
-        remedy = github_event.remedy(missing, self._change, self._env.get("GITHUB_ACTOR", ""))
-        self._note(f"{doing} was refused: {error.status} {error.message}\n\n{remedy}")
-
-    def _note(self, text: str) -> None:
-        """Say in the log and the summary why something was not delivered."""
-        self._console.warn(text, title="mlops-ci")
-        self._summarise("> [!NOTE]\n> " + text.replace("\n", "\n> "))
-
-    def _summarise(self, *bodies: str) -> None:
-        """Write the first body that fits to the job summary."""
-        try:
-            place = github_actions.write_summary(self._env, *bodies)
-        except OSError as error:
-            self._console.warn(f"the job summary could not be written: {error}")
-            return
-        if place:
-            self._console.warn("the report is longer than the 1 MiB that a job summary holds")
-
-    def _annotate(self, report: Report) -> None:
-        title = f"mlops-ci: {report.model}" if report.model else "mlops-ci"
-        bad = {Outcome.WORSE, Outcome.ERROR}
-        said = [finding.message for finding in report.findings if finding.gated and finding.outcome in bad]
-        for text in [report.headline, *said][:ANNOTATIONS] if report.exit_code else []:
-            self._console.error(text, title=title)
-        for notice in [notice for notice in report.notices if notice.level != "note"][:ANNOTATIONS]:
-            self._console.warn(notice.text, title=title)
 
     def _own_context(self, source: Source) -> str | None:
         """Return the status that stands for this run where the run's own check shows nowhere.
@@ -320,18 +295,9 @@ class GitHubForge:
         context = self._status_context or self._own_context(source)
         if context is None or not self._token or not source.head:
             return
-        text = " ".join(description.split())
-        body = {
-            "state": state,
-            "context": context,
-            "description": text if len(text) <= DESCRIPTION_LIMIT else text[: DESCRIPTION_LIMIT - 1] + "…",
-            **({"target_url": source.run_url} if source.run_url else {}),
-        }
-        path = f"/repos/{self._repository}/statuses/{source.head}"
         try:
-            # The latest status of a context wins, so sending one twice does no harm.
-            self._client.send("POST", path, body, repeatable=True)
+            set_status(self._client, self._repository, source, context, (state, description))
         except RefusedError as error:
-            self._explain_refusal(error, "setting the commit status", "statuses: write")
+            self._page.explain_refusal(error, "setting the commit status", "statuses: write")
         except ServiceError as error:
-            self._note(f"the commit status could not be set: {error}")
+            self._page.note(f"the commit status could not be set: {error}")

@@ -1,4 +1,4 @@
-"""Starting workflows and opening pull requests on GitHub."""
+"""Starting workflows, opening pull requests and setting commit statuses on GitHub."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from mlops_ci.adapters.http import Client, UncertainError
+from mlops_ci.core.report import Source
+
+DESCRIPTION_LIMIT = 140
 
 
 def dispatch(
@@ -58,3 +61,21 @@ def propose(client: Client, repository: str, branch: str, target: str, said: tup
             if found is None:
                 raise
     return found
+
+
+def set_status(client: Client, repository: str, source: Source, context: str, said: tuple[str, str]) -> None:
+    """Set a commit's status; the latest of a context wins, so sending one twice does no harm.
+
+    Parameters
+    ----------
+    said
+        State and description; a long description is cut.
+    """
+    state, text = said[0], " ".join(said[1].split())
+    body = {
+        "state": state,
+        "context": context,
+        "description": text if len(text) <= DESCRIPTION_LIMIT else text[: DESCRIPTION_LIMIT - 1] + "…",
+        **({"target_url": source.run_url} if source.run_url else {}),
+    }
+    client.send("POST", f"/repos/{repository}/statuses/{source.head}", body, repeatable=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,13 @@ class GitLabForge:
         create = sticky.creates(self._mode, *reports)
         return self._deliver(stamp, lambda present: body if create or present else None)
 
+    def retire(self, keys: Collection[str]) -> None:
+        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        if not keys or not self._token or self._number is None or self._mode == "off":
+            return
+        with suppress(ServiceError):
+            sticky.retire(self._board(), sticky.Stamp.of(self.source(), ""), keys)
+
     def conclude(self, code: int, text: str) -> None:
         """Do nothing: the exit code says it."""
 
@@ -255,9 +263,8 @@ class GitLabForge:
                 "no comment: set MLOPS_CI_GITLAB_TOKEN to a project access token with the scope api"
             )
             return None
-        board = MergeRequestNotes(self._client, self._merge_request(), self._address())
         try:
-            note = sticky.upsert(board, stamp, compose)
+            note = sticky.upsert(self._board(), stamp, compose)
         except RefusedError as error:
             needed = "the token needs the scope api, and the role Reporter in the project"
             self._console.warn(f"the comment was refused: {error}; {needed}")
@@ -266,6 +273,9 @@ class GitLabForge:
             self._console.warn(f"the comment could not be written: {error}")
             return None
         return note.url if note else None
+
+    def _board(self) -> MergeRequestNotes:
+        return MergeRequestNotes(self._client, self._merge_request(), self._address())
 
     def _merge_request(self) -> str:
         return f"{self._project}/merge_requests/{self._number}"

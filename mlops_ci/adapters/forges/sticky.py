@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -173,6 +173,13 @@ def upsert(board: Board, stamp: Stamp, compose: Compose) -> Note | None:
         if now is not None and now.stamp is not None and not now.stamp.older_than(stamp):
             return now
     raise ServiceError("forge", f"the comment for '{stamp.key}' keeps changing", remedy="run the job again")
+
+
+def retire(board: Board, stamp: Stamp, keys: Collection[str]) -> None:
+    """Delete comments of other keys that the report of `stamp` replaced; those of newer runs stay."""
+    for note in board.mine():
+        if (old := note.stamp) is not None and old.key in keys and not stamp.older_than(old):
+            board.delete(note.id)
 
 
 def running(text: str, stamp: Stamp, limit: int, *, create: bool) -> Compose:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
@@ -138,6 +138,9 @@ class TerminalForge:
             self._stream.write("\n" if place else "")
             self.publish(report, forms, key=key)
         return None
+
+    def retire(self, keys: Collection[str]) -> None:
+        """Do nothing: what was printed stays."""
 
     def conclude(self, code: int, text: str) -> None:
         """Do nothing: the exit code says it."""

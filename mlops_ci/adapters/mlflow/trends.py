@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,17 +16,17 @@ RUN = "monitor"
 
 
 class MlflowTrends:
-    """Implements the port `Trends`; parameters as of `mlops_ci.adapters.mlflow.registry.MlflowRegistry`."""
+    """Implements the port `Trends`.
 
-    def __init__(
-        self,
-        tracking_uri: str | None = None,
-        registry_uri: str | None = None,
-        *,
-        root: Path | None = None,
-        experiment: str | None = None,
-    ) -> None:
-        self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute())
+    Parameters
+    ----------
+    experiment
+        Experiment of the candidates' runs, or None for ``mlops-ci/<model>``; the history is in
+        ``<experiment>/monitor``.
+    """
+
+    def __init__(self, connection: Connection, *, experiment: str | None = None) -> None:
+        self._connection = connection
         self._experiment = experiment
 
     def log(self, model: str, points: Sequence[tuple[int, datetime, Mapping[str, float]]]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,12 @@ class Forge(Protocol):
 
         `comment` is its text; whatever else a forge shows of a report (annotations, the job's summary)
         is each report's own. As with `publish`, nothing is raised.
+        """
+
+    def retire(self, keys: Collection[str]) -> None:
+        """Take back comments of other keys that this run's reports replaced; a newer run's stay.
+
+        Nothing is raised: a comment that stays says of itself which commit it is about.
         """
 
     def conclude(self, code: int, text: str) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlops_ci.commands.canary import rates as rates_of
 from mlops_ci.commands.moving import Mover
-from mlops_ci.core.canary.decide import Decision, Outcome, Rule, judged
+from mlops_ci.core.canary.decide import Decision, Outcome, Rule
 from mlops_ci.core.canary.evidence import Evidence
 from mlops_ci.core.canary.state import Canary
 from mlops_ci.core.canary.windows import written
 from mlops_ci.core.ledger import History
 from mlops_ci.core.numbers import many, percent
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
-from mlops_ci.core.verdict import Finding, Result
-from mlops_ci.core.verdict import Outcome as Shown
+from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ServiceError
 
-SHOWN = 200
 HELD = 3
-_FOUND = {"harm": Shown.WORSE, "safe": Shown.NON_INFERIOR, "worse, within the margin": Shown.NON_INFERIOR}
 
 
 def report(  # noqa: PLR0913
@@ -43,7 +40,10 @@ def report(  # noqa: PLR0913
     With `idle` it was over before this look, which judged and did nothing.
     """
     name = moving.model
-    ledger = {"address": moving.ledger.address, "head": history.head}
+    details: dict[str, Any] = {
+        "verb": verb,
+        "ledger": {"address": moving.ledger.address, "head": history.head},
+    }
     if canary is None:
         return Report(
             command="canary",
@@ -51,19 +51,15 @@ def report(  # noqa: PLR0913
             headline=f"{name}: there is no canary",
             next_step="`mlops-ci promote` starts one where `canary` is set.",
             source=source,
-            details={"verb": verb, "ledger": ledger},
+            details=details,
         )
     shown = evidence if evidence is not None else canary.evidence
-    rates = [_rate(one, shown.get(one, Evidence()), canary.rule) for one in _order(moving, canary)]
-    said = list(notices)
-    if trouble:
-        said.append(Notice(text=f"The traffic is not what it should be: {trouble}", level="danger"))
-    if decision is not None and decision.warning:
-        said.append(Notice(text=f"The new version is {decision.warning}.", level="warning"))
     outcome = decision.outcome.value if decision and dry_run else canary.outcome
     line, step = _wording(name, canary, outcome, trouble, dry_run=dry_run)
     windows = [*canary.windows, *(fresh if dry_run else ())]
-    rates = [{**one, "trail": _trail(str(one["name"]), canary.rule, windows)} for one in rates]
+    rates = [
+        rates_of.rate(one, shown.get(one, Evidence()), canary.rule, windows) for one in _order(moving, canary)
+    ]
     return Report(
         command="canary",
         model=name,
@@ -74,22 +70,30 @@ def report(  # noqa: PLR0913
         next_step=step,
         champion=ModelRef(version=canary.champion),
         candidate=ModelRef(version=canary.challenger, run_id=canary.begun.run_id),
-        findings=tuple(_finding(one) for one in rates),
+        findings=tuple(rates_of.finding(one) for one in rates),
         alpha=canary.rule.alpha,
-        notices=tuple(said),
+        notices=(*notices, *_warnings(trouble, decision)),
         actions=_actions(moving, canary, decision, dry_run=dry_run),
         source=source,
         details={
-            "verb": verb,
+            **details,
             "decision": decision.outcome.value if decision else "",
             "promoted_version": canary.challenger if canary.outcome == Outcome.PROMOTE and not idle else None,
             "canary": _described(canary, windows),
             "rates": rates,
-            "windows": windows[-SHOWN:],
+            "windows": windows[-rates_of.SHOWN :],
             "read": len(fresh),
-            "ledger": ledger,
         },
     )
+
+
+def _warnings(trouble: str, decision: Decision | None) -> list[Notice]:
+    said = []
+    if trouble:
+        said.append(Notice(text=f"The traffic is not what it should be: {trouble}", level="danger"))
+    if decision is not None and decision.warning:
+        said.append(Notice(text=f"The new version is {decision.warning}.", level="warning"))
+    return said
 
 
 def _order(moving: Mover, canary: Canary) -> list[str]:
@@ -117,64 +121,6 @@ def _described(canary: Canary, windows: Sequence[Mapping[str, Any]]) -> dict[str
         "harm_needed": rule.harm_threshold,
         "safe_needed": rule.safety_threshold,
     }
-
-
-def _rate(name: str, evidence: Evidence, rule: Rule) -> dict[str, Any]:
-    """Return one rate in numbers; e-values beyond a billion are all the same to a reader."""
-    margin = rule.margins[name]
-    challenger = evidence.k1 / evidence.n1 if evidence.n1 else None
-    difference = float(evidence.difference) if evidence.blocks else None
-    return {
-        "name": name,
-        "challenger": challenger,
-        "champion": challenger - difference if challenger is not None and difference is not None else None,
-        "difference": difference,
-        "standard_error": float(evidence.standard_error) if evidence.blocks else None,
-        "margin": margin,
-        "harm": _e_value(evidence.harm_peak),
-        "harm_part": _part(evidence.harm_peak, rule.harm_threshold),
-        "safe": _e_value(evidence.safe_peak),
-        "safe_part": _part(evidence.safe_peak, rule.safety_threshold),
-        "found": judged(evidence, margin, rule).words,
-        "n_champion": int(evidence.n0),
-        "n_challenger": int(evidence.n1),
-    }
-
-
-def _e_value(log: float) -> float:
-    return float(f"{math.exp(min(float(log), 20.7)):.3g}")
-
-
-def _trail(name: str, rule: Rule, windows: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """Return, window by window, how near to proofs of safety and of harm the rate was."""
-    return [
-        [
-            _part(one["log_safe"].get(name, 0.0), rule.safety_threshold),
-            _part(one["log_harm"].get(name, 0.0), rule.harm_threshold),
-        ]
-        for one in windows[-SHOWN:]
-    ]
-
-
-def _part(log: float, threshold: float) -> float:
-    """Return how much of the way to a proof has been gone, between 0 and 1."""
-    return round(min(max(float(log) / math.log(threshold), 0.0), 1.0), 3)
-
-
-def _finding(rate: Mapping[str, Any]) -> Finding:
-    difference = rate["difference"]
-    return Finding(
-        metric=str(rate["name"]),
-        outcome=_FOUND.get(str(rate["found"]), Shown.INCONCLUSIVE),
-        greater_is_better=False,
-        champion=rate["champion"],
-        candidate=rate["challenger"],
-        difference=None if difference is None else -difference,
-        margin=rate["margin"],
-        method="e-values of harm and of safety, valid at every look",
-        n=rate["n_champion"] + rate["n_challenger"],
-        message=str(rate["found"]),
-    )
 
 
 def _verdict(outcome: str) -> Result | None:
@@ -268,7 +214,7 @@ def reason(decision: Decision, evidence: Mapping[str, Evidence], rule: Rule) -> 
         return decision.warning
     parts = []
     for name in decision.rates:
-        one = _rate(name, evidence.get(name, Evidence()), rule)
+        one = rates_of.rate(name, evidence.get(name, Evidence()), rule)
         if decision.outcome is Outcome.ROLLBACK and one["champion"] is not None:
             parts.append(f"{name} {one['champion']:.2%} -> {one['challenger']:.2%} (E = {one['harm']:g})")
         else:

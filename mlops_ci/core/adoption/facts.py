@@ -86,6 +86,8 @@ class Facts:
         Texts by dotted key, by metrics file: a run id may be among them.
     tables
         Tables that stages write.
+    tracked
+        Files that `dvc add` tracks, each by a `.dvc` file beside it.
     registered
         Names of registered models that the code mentions.
     tracking_uri, tracking_from
@@ -107,6 +109,7 @@ class Facts:
     scalars: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
+    tracked: tuple[str, ...] = ()
     registered: tuple[str, ...] = ()
     tracking_uri: str = ""
     tracking_from: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_ci.core.adoption.columns import Meaning, is_predictions, meaning
 from mlops_ci.core.adoption.facts import Facts, ProjectFact, StageFact, Table
+from mlops_ci.core.adoption.production import training_data
 from mlops_ci.core.adoption.scalars import Scalar, gateable
 from mlops_ci.core.gate.power import rows_for_disagreement
 
@@ -50,6 +51,8 @@ class ModelProposal:
         Whether the gate has something to compare: predictions, or scalars.
     rows
         Rows of the holdout, where the predictions are here.
+    trained_on, newer
+        The table that the model is trained on, and the file of DVC that newer data come in.
     """
 
     name: str
@@ -65,6 +68,8 @@ class ModelProposal:
     metrics: tuple[Line, ...] = ()
     unknown: tuple[str, ...] = ()
     ready: bool = True
+    trained_on: str = ""
+    newer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +185,13 @@ def _model(facts: Facts, project: ProjectFact, stage: StageFact | None, out: str
     ready = bool(metrics)
     if not ready:
         predictions, metrics = DEFAULT_PREDICTIONS, _row_metrics(Meaning(parts={}), None)
+    model = model_of(project, stage)
+    trained_on, newer = training_data(facts, project, model)
     return ModelProposal(
         name=name,
         directory=project.directory,
         targets=_targets(project, stage),
-        model=model_of(project, stage),
+        model=model,
         run_id=run_id,
         # Stages that log runs must find the server, unless the code says where it is.
         environment=("MLFLOW_TRACKING_URI",)
@@ -197,6 +204,8 @@ def _model(facts: Facts, project: ProjectFact, stage: StageFact | None, out: str
         metrics=metrics,
         unknown=unknown,
         ready=ready,
+        trained_on=trained_on,
+        newer=newer,
     )
 
 

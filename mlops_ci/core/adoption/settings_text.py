@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from mlops_ci.core.adoption.production import production_rows
 from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, ModelProposal, Proposal
 
 
-def settings_text(proposal: Proposal) -> str:
-    """Return mlops-ci.yaml, each line with its reason."""
+def settings_text(proposal: Proposal, watches: Collection[str] = ()) -> str:
+    """Return mlops-ci.yaml, each line with its reason.
+
+    Parameters
+    ----------
+    watches
+        What watches production, of `production.WATCHES`.
+    """
     several = len(proposal.models) > 1
     lines = [
         "# What mlops-ci accepts. The target branch's copy is in force: no pull request loosens it.",
         "# All keys: the settings page of the documentation. Mend this file, then run `mlops-ci doctor`.",
     ]
     for one in proposal.models:
-        block = _block(one, proposal.tracking_uri)
+        folder = f"{one.name}/" if several else ""
+        block = _block(one, proposal.tracking_uri, _watched(one, watches, folder))
         if several:
             lines += ["models:"] if one is proposal.models[0] else []
             block = [("  - " if index == 0 else "    ") + line for index, line in enumerate(block)]
@@ -24,7 +33,29 @@ def settings_text(proposal: Proposal) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _block(one: ModelProposal, tracking_uri: str) -> list[str]:
+def extended(before: str, proposal: Proposal, watches: Collection[str]) -> str | None:
+    """Return a settings file with the blocks that it lacks at its end; None where it holds several models."""
+    keys = set(re.findall(r"^(\w+):", before, re.MULTILINE))
+    if "models" in keys or len(proposal.models) != 1:
+        return None
+    missing = [name for name in watches if name not in keys]
+    rows = _watched(proposal.models[0], missing, "")
+    if "drift" in keys:
+        rows = [row for row in rows if not row[0].lstrip("# ").startswith(("drift:", "reference:"))]
+    return "\n".join([before.rstrip("\n"), *_aligned(rows)]) + "\n" if rows else before
+
+
+def _watched(one: ModelProposal, watches: Collection[str], folder: str) -> list[tuple[str, str]]:
+    return production_rows(
+        watches,
+        one.meaning,
+        folder=folder,
+        trained_on=quoted(one.trained_on) if one.trained_on else "",
+        newer=quoted(one.newer) if one.newer else "",
+    )
+
+
+def _block(one: ModelProposal, tracking_uri: str, more: Sequence[tuple[str, str]] = ()) -> list[str]:
     rows: list[tuple[str, str]] = [("registry:", "")]
     rows.append(
         (f"  model: {quoted(one.name)}", "registered model in MLflow; its alias `champion` is production")
@@ -56,7 +87,12 @@ def _block(one: ModelProposal, tracking_uri: str) -> list[str]:
         rows.append((f"  {line.name}: {{{inside}}}", line.why))
     if one.unknown:
         rows.append((f"  # not gated, for which way is better? {', '.join(one.unknown[:6])}", ""))
-    width = min(46, max(len(text) for text, why in rows if why))
+    return _aligned([*rows, *more])
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return lines, each with its reason in one column."""
+    width = min(46, max((len(text) for text, why in rows if why), default=0))
     return [f"{text:<{width}}  # {why}" if why else text for text, why in rows]
 
 

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 PLACEHOLDER = "OWNER/mlops-ci@REF"
 _INSTALL = "python -m pip install -r requirements.txt"
+# The part of monitor.yml that decides whether to train again.
+_RETRAIN = "command: retrain"
+_SCHEDULES = {"reconcile": "23 * * * *", "monitor": "17 * * * *", "canary": "7,22,37,52 * * * *"}
+# Inputs of the GitLab component: commands that bring what a job reads.
+_INPUTS = {
+    "monitor": (
+        "production",
+        '"true" # brings production\'s rows: aws s3 sync s3://BUCKET/production data/production',
+    ),
+    "canary": ("outcomes", '"true" # brings what was served: aws s3 sync s3://BUCKET/outcomes outcomes'),
+    "retrain": (
+        "newer-data",
+        '"true" # writes newer rows to `retrain.data`: python src/export.py data/train.csv',
+    ),
+}
 # Plugin of DVC for each kind of remote, and the secrets that it reads its credential from.
 PLUGINS = {
     "s3": ("dvc-s3", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
@@ -58,29 +74,54 @@ def filled(template: str, values: Values) -> str:
     return _with_remote(text, values)
 
 
+def without_retraining(workflow: str) -> str:
+    """Return the workflow that monitors without its last step, which starts a training."""
+    lines = workflow.split("\n")
+    (found,) = [i for i, line in enumerate(lines) if line.strip() == _RETRAIN]
+    start = max(i for i in range(found) if lines[i].lstrip().startswith("- "))
+    said = start - 1 if lines[start - 1].lstrip().startswith("#") else start
+    del lines[said : start + len(_step(lines, start))]
+    return "\n".join(lines)
+
+
 def _with_remote(text: str, values: Values) -> str:
-    """Give the step that fetches data the plugin of its remote, and the read-only credential."""
+    """Give the steps that fetch or push data the plugin of the remote, and a credential for just that."""
     known = [PLUGINS[scheme] for scheme in values.schemes if scheme in PLUGINS]
     if not known:
         return text
-    packages = " ".join(dict.fromkeys(plugin for plugin, _ in known))
-    secrets = dict.fromkeys(name for _, names in known for name in names)
-
     lines = text.split("\n")
     steps = [i for i, line in enumerate(lines) if line.lstrip().startswith(f"- uses: {values.action}")]
-    fetching = [i for i in steps if "command: reproduce" in "\n".join(_step(lines, i))]
-    # In a single job, the one step fetches; promotion fetches nothing.
-    if not fetching and "command:" not in text:
-        fetching = steps
-    for start in reversed(fetching):
-        indent = " " * (len(lines[start]) - len(lines[start].lstrip()) + 2)
-        more = [f"{indent}  extra-packages: {packages}"]
-        if secrets:
-            more += [f"{indent}env: # of the DVC remote: a read-only one, for a hostile stage might find it"]
-            more += [f"{indent}  {name}: ${{{{ secrets.DVC_{name} }}}}" for name in secrets]
+    verbs = {i: _verb("\n".join(_step(lines, i))) for i in steps}
+    for start in reversed(steps):
+        if verbs[start] == "data":
+            why, prefix = "one that may write, for new data are pushed", "DVC_PUSH"
+        elif verbs[start] in ("reproduce", "check"):
+            why, prefix = "a read-only one, for a hostile stage might find it", "DVC"
+        else:
+            continue
         end = start + len(_step(lines, start))
-        lines[end:end] = more
+        lines[end:end] = _remote_lines(lines[start], known, why, prefix)
     return "\n".join(lines)
+
+
+def _verb(step: str) -> str:
+    """Return what a step of ours runs; a check on evidence fetches nothing, and is told apart."""
+    found = re.search(r"^ +command: (\S+)", step, re.MULTILINE)
+    return found[1] if found else "judge" if "evidence:" in step else "check"
+
+
+def _remote_lines(
+    first: str, known: Sequence[tuple[str, tuple[str, ...]]], why: str, prefix: str
+) -> list[str]:
+    """Return what a step needs for the remote, indented as its first line asks."""
+    indent = " " * (len(first) - len(first.lstrip()) + 2)
+    packages = " ".join(dict.fromkeys(plugin for plugin, _ in known))
+    secrets = dict.fromkeys(name for _, names in known for name in names)
+    more = [f"{indent}  extra-packages: {packages}"]
+    if secrets:
+        more += [f"{indent}env: # of the DVC remote: {why}"]
+        more += [f"{indent}  {name}: ${{{{ secrets.{prefix}_{name} }}}}" for name in secrets]
+    return more
 
 
 def _step(lines: list[str], start: int) -> list[str]:
@@ -92,12 +133,24 @@ def _step(lines: list[str], start: int) -> list[str]:
     return lines[start:end]
 
 
-def gitlab_include(action: str) -> str:
+def gitlab_include(action: str, watches: Collection[str] = (), *, promote: bool = True) -> str:
     """Return what a .gitlab-ci.yml needs."""
     project, _, ref = action.partition("@")
-    return (
-        "# Two jobs: one runs the merge request's code without secrets, the other judges.\n"
-        "# Set MLFLOW_TRACKING_URI and MLOPS_CI_GITLAB_TOKEN for the environment `mlops-ci` only.\n"
-        "include:\n"
-        f"  - component: $CI_SERVER_FQDN/{project}/gitlab@{ref}\n"
-    )
+    lines = [
+        "# Two jobs: one runs the merge request's code without secrets, the other judges.",
+        "# Set MLFLOW_TRACKING_URI and MLOPS_CI_GITLAB_TOKEN for the environment `mlops-ci` only.",
+    ]
+    schedules = [
+        f"#   {cron:20} MLOPS_CI_RUN = {name}"
+        for name, cron in _SCHEDULES.items()
+        if name in watches or (name == "reconcile" and promote)
+    ]
+    if schedules:
+        lines += [
+            "# Under Build > Pipeline schedules, on the default branch, each with its variable:",
+            *schedules,
+        ]
+    lines += ["include:", f"  - component: $CI_SERVER_FQDN/{project}/gitlab@{ref}"]
+    inputs = ["      promote: true # after a merge"] if promote else []
+    inputs += [f"      {name}: {value}" for watch, (name, value) in _INPUTS.items() if watch in watches]
+    return "\n".join([*lines, *(["    inputs:"] if inputs else []), *inputs]) + "\n"
