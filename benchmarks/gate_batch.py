@@ -14,13 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmarks.gate_worlds import LABELS, LOSSES, QUANTILE, UP, row_loss
+from benchmarks.gate_worlds import (
+    CUSTOM,
+    FPR,
+    LABELS,
+    LOSSES,
+    QUANTILE,
+    RANKS,
+    RECALL,
+    UP,
+    row_cost,
+    row_loss,
+)
 from mlops_ci.core.gate import bootstrap
 from mlops_ci.core.gate.measures.base import LEAST_OF_A_CLASS
+from mlops_ci.core.gate.measures.custom import JACKKNIFE_BLOCKS
 from mlops_ci.core.gate.proportions import tango_statistic
 from mlops_ci.core.gate.shares import GROUP_LEAN, PRIOR_GROUPS
 from mlops_ci.core.gate.spread import (
-    LEAST_EFFECTIVE,
     LEAST_GROUPS,
     LEAST_ROWS,
     leaning,
@@ -32,7 +43,9 @@ ALPHA = 0.05
 RESAMPLES = 200
 #: Values of a chunk of holdouts.
 CHUNK = 400_000
-TAILS = {"roc_auc": "rank", "average_precision": "rank", "r2": "ratio"}
+TAILS = {"roc_auc": "area", "average_precision": "rank", RECALL: "rank", "r2": "ratio"}
+#: Kinds that no bootstrap judges besides.
+PLAIN = {*LOSSES, *RANKS, RECALL, f"quantile:{QUANTILE}"}
 TRUE, FIRST, SECOND = (np.arange(8) >> np.array([[2], [1], [0]])) & 1
 
 
@@ -57,24 +70,24 @@ def judge(kind, world, drawn, rng, resamples):
     `resamples` is 0 with groups, where the product takes no bootstrap either.
     """
     n = drawn.positive.shape[1]
-    difference, parts, lost = contributions(kind, world, drawn)
+    difference, parts, lost, floor = contributions(kind, world, drawn)
     drawn_differences = None
-    if resamples and kind not in LOSSES and kind != "roc_auc":
+    if resamples and kind not in PLAIN:
         drawn_differences = resampled(kind, world, drawn, rng, resamples)
     sign = 1 if kind in UP else -1
     parts = sign * parts / np.sqrt(n * max(n - lost, 1))
     if world.group > 1:
         parts = by_groups(parts, world.group)
-    spread = spread_of(parts, None, TAILS.get(kind, "smooth"))
+    spread = spread_of(parts, None, TAILS.get(kind, "smooth"), floor)
     difference = sign * difference
     lower, upper = difference - spread.below(ALPHA), difference + spread.above(ALPHA)
     low = None
     if drawn_differences is not None:
         low, high = np.nanquantile(sign * drawn_differences, [ALPHA, 1 - ALPHA], axis=1)
         lower, upper = np.minimum(lower, low), np.maximum(upper, high)
-    doubtful = (spread.effective < LEAST_EFFECTIVE) & (spread.error > 0)
+    doubtful = np.array(spread.few)
     doubtful |= spread.units < (LEAST_GROUPS if world.group > 1 else LEAST_ROWS)
-    if kind in LABELS or kind in {"roc_auc", "average_precision"}:
+    if kind in {*LABELS, *RANKS, RECALL}:
         count = drawn.positive.sum(1)
         doubtful |= np.minimum(count, n - count) < LEAST_OF_A_CLASS
     # No contribution at all: the rule of three is far from any margin used here.
@@ -83,7 +96,7 @@ def judge(kind, world, drawn, rng, resamples):
         difference=difference,
         lower=np.where(doubtful, -np.inf, lower),
         upper=np.where(doubtful, np.inf, upper),
-        plain=difference - stdtrit(spread.units - 1, 1 - ALPHA) * spread.error,
+        plain=difference - stdtrit(spread.units - 1, 1 - ALPHA) * np.sqrt((parts * parts).sum(1)),
         drawn=low,
     )
 
@@ -95,27 +108,44 @@ def by_groups(parts, size):
 
 
 def contributions(kind, world, drawn):
-    """Return candidate minus champion, its influence function, shape (runs, n), and lost degrees."""
+    """Return candidate minus champion, its influence function, shape (runs, n), lost degrees, least error."""
     if kind in LABELS:
         tables, codes = drawn.tables, drawn.cells
         first, second = (label_influence(kind, tables, said) for said in (FIRST, SECOND))
         difference = label_values(kind, tables, SECOND) - label_values(kind, tables, FIRST)
-        return difference, np.take_along_axis(second - first, codes, 1), 1
-    if kind in {"roc_auc", "average_precision"}:
-        of = auc if kind == "roc_auc" else average_precision
+        return difference, np.take_along_axis(second - first, codes, 1), 1, 0.0
+    if kind in {*RANKS, RECALL}:
+        of = {"roc_auc": auc, "average_precision": average_precision}.get(kind, recall_at_fpr)
         (first, first_parts), (second, second_parts) = (
             of(drawn.positive, score) for score in (drawn.first, drawn.second)
         )
-        return second - first, second_parts - first_parts, 0 if kind == "roc_auc" else 1
+        return second - first, second_parts - first_parts, 0 if kind == "roc_auc" else 1, 0.0
     if kind in LOSSES:
         first, second = losses(kind, world, drawn)
         rows = second - first
         difference = rows.mean(1)
-        return difference, rows - difference[:, None], 1
+        return difference, rows - difference[:, None], 1, 0.0
     first, second = world.errors(drawn)
-    of = {"root_mean_squared_error": rmse, "r2": r2}.get(kind, quantile)
+    if kind == CUSTOM:
+        return jackknife(row_cost(second) - row_cost(first))
+    if kind.startswith("quantile"):
+        (before, before_parts, one), (after, after_parts, other) = (
+            quantile(side) for side in (first, second)
+        )
+        return after - before, after_parts - before_parts, 1, (one + other) / 2 / first.shape[1]
+    of = {"root_mean_squared_error": rmse, "r2": r2}[kind]
     (before, before_parts), (after, after_parts) = (of(error, drawn.target) for error in (first, second))
-    return after - before, after_parts - before_parts, 1
+    return after - before, after_parts - before_parts, 1, 0.0
+
+
+def jackknife(rows):
+    """Return the mean of rows, and n times the contributions of blocks of rows, as `measures.custom` does."""
+    n = rows.shape[1]
+    count = min(n, JACKKNIFE_BLOCKS)
+    blocks = rows.reshape(len(rows), -1, count).sum(1)
+    left_out = (rows.sum(1, keepdims=True) - blocks) / (n - n / count)
+    parts = np.sqrt((count - 1) / count) * (left_out.mean(1, keepdims=True) - left_out)
+    return rows.mean(1), n * parts, 0, 0.0
 
 
 def losses(kind, world, drawn):
@@ -127,37 +157,23 @@ def losses(kind, world, drawn):
 
 def resampled(kind, world, drawn, rng, resamples):
     """Return candidate minus champion in every resample of every holdout, shape (runs, resamples)."""
-    runs, n = drawn.positive.shape
+    n = drawn.positive.shape[1]
     if kind in LABELS:
         again = drawn.resampled_tables(rng, resamples)
         return label_values(kind, again, SECOND) - label_values(kind, again, FIRST)
     weights = np.ascontiguousarray(
         np.concatenate(list(bootstrap.weight_chunks(n, int(rng.integers(2**31)), resamples)), axis=1)
     )
-    if kind == "average_precision" or kind.startswith("quantile"):
-        return np.stack([_ranked(kind, world, drawn, run, weights) for run in range(runs)])
     total = weights.sum(0)[:, None]
+    if kind == CUSTOM:
+        first, second = map(row_cost, world.errors(drawn))
+        return (weights.T.astype(float) @ (second - first).T / total).T
     first, second = (weights.T.astype(float) @ (error**2).T / total for error in world.errors(drawn))
     if kind == "root_mean_squared_error":
         return (np.sqrt(second) - np.sqrt(first)).T
     centred = drawn.target - drawn.target.mean(1, keepdims=True)
     spread = weights.T @ (centred**2).T / total - (weights.T @ centred.T / total) ** 2
     return ((first - second) / spread).T
-
-
-def _ranked(kind, world, drawn, run, weights):
-    if kind == "average_precision":
-        positive = drawn.positive[run]
-        sides = (bootstrap.Ranked(score[run], positive) for score in (drawn.first, drawn.second))
-        first, second = (bootstrap.ap_of_blocks(*side.sums(weights)) for side in sides)
-        return second - first
-    nothing = np.zeros(drawn.positive.shape[1], dtype=bool)
-    values = []
-    for error in world.errors(drawn):
-        size = np.abs(error[run])
-        sums = bootstrap.Ranked(size, nothing, exact=True).sums(weights)
-        values.append(bootstrap.quantile_of_blocks(*sums, np.unique(size)[::-1], QUANTILE))
-    return values[1] - values[0]
 
 
 def label_values(kind, tables, said):
@@ -231,6 +247,30 @@ def average_precision(positive, score):
     return value, _back((truth * (precision - value[:, None] + gain) - cost) / prevalence, order)
 
 
+def recall_at_fpr(positive, score):
+    """Return the recall at a false positive rate as `ranking.recall_at_fpr` does; scores have no ties."""
+    n = score.shape[1]
+    order = np.argsort(-score, axis=1)
+    truth = np.take_along_axis(positive, order, 1)
+    found, alarms = np.cumsum(truth, 1), np.cumsum(~truth, 1)
+    ups, downs = found[:, -1:], alarms[:, -1:]
+
+    def reach(rate):
+        """Return the rows that are flagged at a rate, and the recall there, shape (runs, 1)."""
+        place = (alarms / downs <= rate + 1e-12).sum(1, keepdims=True)
+        hits = np.take_along_axis(found, np.maximum(place - 1, 0), 1)
+        return place, np.where(place > 0, hits / ups, 0.0)
+
+    step = np.maximum(0.5 * downs ** (-1 / 3) * min(FPR, 0.5), 2 / downs)
+    step = np.minimum(step, min(FPR, 1 - FPR))
+    place, value = reach(FPR)
+    slope = (reach(FPR + step)[1] - reach(FPR - step)[1]) / (2 * step)
+    flagged = np.arange(n) < place
+    rate = (flagged & ~truth).sum(1, keepdims=True) / downs
+    parts = np.where(truth, (flagged - value) * n / ups, -slope * (flagged - rate) * n / downs)
+    return value[:, 0], _back(parts, order)
+
+
 def _back(values, order):
     found = np.empty_like(values)
     np.put_along_axis(found, order, values, 1)
@@ -250,9 +290,8 @@ def r2(error, target):
     return (1 - square / variance)[:, 0], parts
 
 
-def quantile(error, target):
-    """Return a quantile of the errors' size, linearised as in `influence.quantile`."""
-    del target
+def quantile(error):
+    """Return a quantile of the errors' size, linearised as in `influence.quantile`, and its sparsity."""
     values = np.abs(error)
     n = values.shape[1]
     ranked = np.sort(values, axis=1)
@@ -264,7 +303,7 @@ def quantile(error, target):
     step = min(0.5 * n ** (-1 / 3), QUANTILE / 2, (1 - QUANTILE) / 2)
     value = at(QUANTILE)
     sparsity = (at(QUANTILE + step) - at(QUANTILE - step)) / (2 * step)
-    return value, sparsity[:, None] * (QUANTILE - (values <= value[:, None]))
+    return value, sparsity[:, None] * (QUANTILE - (values <= value[:, None])), sparsity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,24 @@
-"""Turn the results of gate_quality into the tables of docs/benchmarks/gate_quality.md.
+"""Write the figures of docs/benchmarks/gate_quality.md from the results of gate_quality.
 
-python -m benchmarks.gate_tables [--results FOLDER]
+    python -m benchmarks.gate_tables [--check] [--results FOLDER]
+
+What stands between `<!-- name -->` and `<!-- /name -->` is written by the function of that name; `--check`
+writes nothing and fails where the page is not what the results say.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+
+from mlops_ci.core.gate.spread import LEAST_GROUPS
+
+PAGE = Path("docs/benchmarks/gate_quality.md")
 
 
 def parts(folder):
@@ -94,45 +102,131 @@ def reference(row):
     return reach if size <= 0.05 and reach >= 0.2 else None
 
 
+def gap(row):
+    """Return by how much our power is below the textbook test's."""
+    return row["loss 0m"]["textbook_non_inferior"] - row["loss 0m"]["non_inferior"]
+
+
 def power(rows):
     """Our power and the reference's where nothing is lost."""
-    yield (
-        "| metric | cells | with a reference | mean power, ours / reference | more than .05 below "
-        "| by more than 2 errors | largest gap |"
-    )
-    yield "|:--|--:|--:|--:|--:|--:|--:|"
+    yield "| metric | cells | with a reference | mean power, ours / reference | more than .05 below |"
+    yield "|:--|--:|--:|--:|--:|"
     cells = defaultdict(list)
     for row in rows:
         cells[_name(row)].append(row)
+    total, referred, below_all = 0, 0, 0
     for name, every in sorted(cells.items()):
-        found = [(row["loss 0m"]["non_inferior"], reference(row), row["runs"]) for row in every]
-        found = [one for one in found if one[1] is not None]
+        found = [row for row in every if reference(row) is not None]
+        total, referred = total + len(every), referred + len(found)
         if not found:
-            yield f"| {name} | {len(every)} | 0 | – | – | – | – |"
+            yield f"| {name} | {len(every)} | 0 | – | – |"
             continue
-        ours, theirs, runs = np.array(found).T
-        gaps = theirs - ours
+        ours = np.mean([row["loss 0m"]["non_inferior"] for row in found])
+        theirs = np.mean([reference(row) for row in found])
+        below = sum(gap(row) > 0.05 for row in found)
+        below_all += below
+        yield f"| {name} | {len(every)} | {len(found)} | {ours:.2f} / {theirs:.2f} | {below} |"
+    yield f"| all | {total} | {referred} | | {below_all} |"
+
+
+def size_of(row):
+    """Return the size of the textbook test on a cell's holdouts, and its standard error."""
+    size = row["loss 1m"]["textbook_non_inferior"]
+    return size, float(np.sqrt(max(size * (1 - size), 1e-4) / row["runs"]))
+
+
+def holds(row, errors=0):
+    """Return whether a reference is one on these holdouts too, by so many standard errors."""
+    size, error = size_of(row)
+    return size - errors * error <= 0.05 and row["loss 0m"]["textbook_non_inferior"] >= 0.2
+
+
+def verified(rows):
+    """Yield what is left of the references, and of the gaps, on fresh holdouts."""
+    firsts = [row["first"] for row in rows]
+    table = (
+        ("first run, cells of this table alone", [r for r in firsts if reference(r) is not None], False),
+        ("fresh: size at most .05", [r for r in rows if holds(r)], True),
+        ("fresh: size not above .05 by more than two errors", [r for r in rows if holds(r, 2)], True),
+    )
+    yield "| counted as a reference | cells | more than .05 below | by more than two errors | largest gap |"
+    yield "|:--|--:|--:|--:|--:|"
+    for name, found, fresh in table:
+        gaps = [gap(row) for row in found]
         # Both on the same holdouts: the error of a difference of paired rates, at most.
-        errors = np.sqrt(np.maximum(gaps * (1 - gaps), 0) / runs)
-        yield (
-            f"| {name} | {len(every)} | {len(found)} | {ours.mean():.2f} / {theirs.mean():.2f} "
-            f"| {(gaps > 0.05).sum()} | {(gaps - 2 * errors > 0.05).sum()} | {max(gaps.max(), 0):.2f} |"
-        )
+        sure = [
+            g - 2 * np.sqrt(max(g * (1 - g), 0) / row["runs"]) > 0.05
+            for g, row in zip(gaps, found, strict=True)
+        ]
+        most = f"{max(gaps):.3f}" if gaps else "–"
+        wide = sum(g > 0.05 for g in gaps)
+        yield f"| {name} | {len(found)} | {wide} | {sum(sure) if fresh else '–'} | {most} |"
+    sizes = [size_of(row)[0] for row in rows]
+    yield ""
+    yield (
+        f"{len(rows)} cells were judged again. On the fresh holdouts the textbook test's size is above .05 "
+        f"in {sum(size > 0.05 for size in sizes)} of them, {max(sizes):.3f} at most."
+    )
 
 
 def below(rows):
-    """Yield the cells whose power is more than .05 below the reference's."""
-    yield "| metric | n | disagreement | prevalence | AUC | group | size of reference | power, both |"
+    """Yield the verified cells whose power is more than .05 below, references within two errors included."""
+    found = sorted((row for row in rows if holds(row, 2) and gap(row) > 0.05), key=lambda row: -gap(row))
+    if not found:
+        yield "No cell is."
+        return
+    yield (
+        "| metric | n | disagreement | prevalence | AUC | group | size, first / fresh "
+        "| power, ours / textbook |"
+    )
     yield "|:--|--:|--:|--:|--:|--:|--:|--:|"
-    found = [(reference(row) - row["loss 0m"]["non_inferior"], row) for row in rows if reference(row)]
-    for gap, row in sorted(found, key=lambda one: -one[0]):
-        if gap > 0.05:
-            yield (
-                f"| {_name(row)} | {row['n']:,} | {row['disagreement']} | {row.get('prevalence', '–')} "
-                f"| {row.get('auc', '–')} | {row.get('group', 1)} "
-                f"| {row['loss 1m']['textbook_non_inferior']:.3f} "
-                f"| {row['loss 0m']['non_inferior']:.2f} / {reference(row):.2f} |"
-            )
+    for row in found:
+        yield (
+            f"| {_name(row)} | {row['n']:,} | {row['disagreement']} | {row['prevalence']} | {row['auc']} "
+            f"| {row['group']} | {size_of(row['first'])[0]:.3f} / {size_of(row)[0]:.4f} "
+            f"| {row['loss 0m']['non_inferior']:.3f} / {row['loss 0m']['textbook_non_inferior']:.3f} |"
+        )
+
+
+def without(rows):
+    """Yield how often a worst world is falsely passed with and without a rule that costs power."""
+    yield "| instead | metric | n | disagreement | prevalence | AUC | group | falsely passes | as it is |"
+    yield "|:--|:--|--:|--:|--:|--:|--:|--:|--:|"
+    for row in rows:
+        yield (
+            f"| {row['rule']} | {row['kind']} | {row['n']:,} | {row['disagreement']} | {row['prevalence']} "
+            f"| {row['auc']} | {row['group']} | {row['without']:.3f} | {row['as it is']:.3f} |"
+        )
+
+
+def textbook(rows):
+    """Yield how often the textbook test errs where ours is held to the same limit."""
+    yield "| metric | textbook falsely passes, mean (worst) | ours, mean (worst) |"
+    yield "|:--|--:|--:|"
+    cells = defaultdict(list)
+    for row in rows:
+        cells[row["kind"]].append(row["loss 1m"])
+    for kind, found in sorted(cells.items()):
+        theirs, ours = ([one[name] for one in found] for name in ("textbook_non_inferior", "non_inferior"))
+        yield (
+            f"| {kind} | {np.mean(theirs):.3f} ({max(theirs):.3f}) | {np.mean(ours):.3f} ({max(ours):.3f}) |"
+        )
+
+
+def runs(found):
+    """Yield what was run: each part's cells and holdouts."""
+    yield "| part | cells | holdouts a cell, by rows |"
+    yield "|:--|--:|:--|"
+    for name, part in sorted(found.items()):
+        counts = defaultdict(set)
+        for row in part["rows"]:
+            if "runs" in row and "n" in row:
+                counts[row["n"]].add(row["runs"])
+        each = ", ".join(f"{n:,}: {min(found_runs):,}" for n, found_runs in sorted(counts.items()))
+        yield f"| {name} | {len(part['rows'])} | {each or '–'} |"
+    versions = ", ".join(f"{name} {number}" for name, number in found["alone"]["versions"].items())
+    yield ""
+    yield f"Versions: {versions}."
 
 
 def reuse(rows):
@@ -166,27 +260,59 @@ def real(rows):
 def _name(row):
     if row.get("group", 1) > 1:
         return row["kind"] + " in groups"
-    return row["kind"] + ("" if row.get("bootstrap", True) else ", t alone")
+    return row["kind"] + (", hard worlds" if row.get("hard") else "")
+
+
+def blocks(folder):
+    """Return the text of each block of the page, by its name."""
+    found = {part["part"]: part for part in parts(folder)}
+    for row in found["hard"]["rows"]:
+        row["hard"] = True
+    grid = [row for name in ("accuracy", "alone", "groups") for row in found[name]["rows"]]
+    cells = [row for row in grid if "loss 1m" in row]
+    alone = [row for row in cells if row.get("group", 1) == 1]
+    again = found["verified"]["rows"]
+    lines = {
+        "runs": runs(found),
+        "error rates": error_rates(cells + found["hard"]["rows"]),
+        "worst": worst(cells + found["hard"]["rows"]),
+        "textbook": textbook([row for row in cells if row["kind"] != "accuracy"]),
+        "naive": naive(alone),
+        "power": power([row for row in cells if row["n"] // row.get("group", 1) >= LEAST_GROUPS]),
+        "verified": verified(again),
+        "below": below(again),
+        "without": without(found["without"]["rows"]),
+        "reuse": reuse(found["reuse"]["rows"]),
+        "real": real(found["real"]["rows"]),
+    }
+    return {name: "\n".join(text) for name, text in lines.items()}
+
+
+def page(text, written):
+    """Return the page with its blocks as written; each has to be there once."""
+    for name, block in written.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if text.count(start) != 1 or text.count(end) != 1:
+            raise SystemExit(f"the page must have one block '{name}'")
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}\n\n{block}\n\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
-    folder = parser.parse_args().results
-    found = {part["part"]: part for part in parts(folder)}
-    cells = [row for part in found.values() for row in part["rows"] if "loss 1m" in row]
-    alone = [row for row in cells if row.get("group", 1) == 1 and row.get("bootstrap", True)]
-    for title, lines in (
-        ("Error rates at exactly the margin", error_rates(cells)),
-        ("The cells furthest above their limit", worst(cells)),
-        ("Beside rules without statistics", naive(alone)),
-        ("Power", power(cells)),
-        ("Cells more than .05 below", below(cells)),
-        ("One holdout, twenty candidates", reuse(found["reuse"]["rows"]) if "reuse" in found else ()),
-        ("Real models", real(found["real"]["rows"]) if "real" in found else ()),
-    ):
-        print(f"### {title}\n")
-        print("\n".join(lines) + "\n")
+    parser.add_argument(
+        "--check", action="store_true", help="fail where the page is stale, and write nothing"
+    )
+    options = parser.parse_args()
+    text = PAGE.read_text()
+    new = page(text, blocks(options.results))
+    if options.check:
+        sys.exit(
+            f"{PAGE} is not what the results say: python -m benchmarks.gate_tables" if new != text else 0
+        )
+    PAGE.write_text(new)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from mlops_ci.core.gate import bootstrap, influence, ranking
 from mlops_ci.core.gate.batched import batched_labels
 from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.measures.columns import Quantile
+from mlops_ci.core.gate.measures.custom import Custom
 from mlops_ci.core.gate.measures.labels import Labels, label_value
 from mlops_ci.core.gate.measures.loss import Loss
 from mlops_ci.core.gate.measures.rankings import Ranking
@@ -22,9 +23,13 @@ from mlops_ci.core.gate.measures.share import Share
 
 LABELS = ("f1", "precision", "balanced_accuracy", "matthews_corrcoef")
 RANKS = ("roc_auc", "average_precision")
+RECALL = "recall_at_fpr:0.1"
+FPR = 0.1
+#: A function of the user: an error costs four times as much one way as the other.
+CUSTOM = "your function"
 LOSSES = ("log_loss", "brier_score", "mean_absolute_error")
 NUMBERS = ("root_mean_squared_error", "r2", "quantile:0.9")
-UP = {"accuracy", "r2", *LABELS, *RANKS}
+UP = {"accuracy", "r2", *LABELS, *RANKS, RECALL}
 #: Variance of the true values of a regression, and how large errors are where they are rare.
 TARGET_VARIANCE, RARE = 25.0, 4.0
 QUANTILE = 0.9
@@ -148,8 +153,12 @@ class World:
         """Return the true value of a metric for scores with this variance within each class."""
         if kind in RANKS:
             return self._ranked(kind, variance)
+        if kind == RECALL:
+            return float(ndtr((self.shift / np.sqrt(variance)) - ndtri(1 - FPR)))
         if kind in {"log_loss", "brier_score"}:
             return self._mean_loss(kind, variance)
+        if kind == CUSTOM:
+            return self._number("mean_absolute_error", variance) / 2
         if kind in {"mean_absolute_error", *NUMBERS}:
             return self._number(kind, variance)
         return self._labelled(kind, variance)
@@ -205,21 +214,23 @@ class World:
         positive, n = drawn.positive[run], drawn.positive.shape[1]
         first, second = drawn.first[run], drawn.second[run]
         design = Design(group=np.arange(n) // self.group) if self.group > 1 else Design()
-        if kind in RANKS:
-            auc = kind == "roc_auc"
+        if kind in {*RANKS, RECALL}:
+            recall = partial(ranking.recall_at_fpr, fpr=FPR)
+            value = {"roc_auc": ranking.roc_auc, "average_precision": ranking.average_precision}
             return Ranking(
                 positive=positive,
                 champion=first,
                 candidate=second,
-                value=ranking.roc_auc if auc else ranking.average_precision,
-                blocks=None if auc else bootstrap.ap_of_blocks,
+                value=value.get(kind, recall),
+                blocks=partial(bootstrap.recall_of_blocks, fpr=FPR) if kind == RECALL else None,
                 design=design,
+                tail="area" if kind == "roc_auc" else "rank",
             )
         if kind in {"log_loss", "brier_score"}:
             said = self.probabilities(first, 1.0), self.probabilities(second, drawn.spread)
             champion, candidate = (row_loss(kind, positive, one) for one in said)
             return Loss(champion=champion, candidate=candidate, design=design)
-        if kind in {"mean_absolute_error", *NUMBERS}:
+        if kind in {"mean_absolute_error", CUSTOM, *NUMBERS}:
             return self._regression(kind, drawn, run, design)
         true = positive.astype(np.int64)
         champion, candidate = ((score > self.cut()).astype(np.int64) for score in (first, second))
@@ -241,6 +252,10 @@ class World:
             return Loss(champion=np.abs(first), candidate=np.abs(second), design=design)
         if kind.startswith("quantile"):
             return Quantile(champion=np.abs(first), candidate=np.abs(second), share=QUANTILE, design=design)
+        if kind == CUSTOM:
+            return Custom(
+                target=np.zeros_like(first), champion=first, candidate=second, function=cost, design=design
+            )
         target, square_root = drawn.target[run], kind == "root_mean_squared_error"
         build = partial(
             Regression, target=target, champion=target + first, candidate=target + second, design=design
@@ -248,6 +263,16 @@ class World:
         if square_root:
             return build(value=influence.root_mean_squared_error, of_means=_rmse_of_means)
         return build(value=influence.r2, of_means=_r2_of_means, tail="ratio")
+
+
+def cost(target, predicted):
+    """Return the mean cost of errors that cost four times as much above as below."""
+    return float(row_cost(predicted - target).mean())
+
+
+def row_cost(error):
+    """Return the cost of each error; see `cost`."""
+    return np.where(error > 0, 0.8 * error, -0.2 * error)
 
 
 def row_loss(kind, positive, said):

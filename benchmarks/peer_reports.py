@@ -95,7 +95,7 @@ PEERS = (
     Peer(
         "mlops-ci",
         "mlops-ci",
-        ["bin/mlops-ci", "--help"],
+        ["bin/python", "-c", "from mlops_ci import compare"],
         lambda env, place, name: [
             *[str(env / "bin" / "mlops-ci"), "compare", "champion.csv", f"{name}.csv"],
             *["--metric", "accuracy=0.01", "--output", f"{name}.html"],

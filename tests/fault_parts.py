@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,15 +16,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dvc_repo import DvcRepo
+import boto3
+from dvc_repo import DvcRepo, copy_dvc_repo, search_path
 from fakes.fault_proxy import Fault, FaultProxy, make_certificates
 from fakes.git_server import GitServer
 from fakes.github import GitHub
 from fakes.runner import Runner
+from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
 from mlflow_parts import Server
-from promotion_parts import Story, scratch, story_with_candidate
+from promotion_parts import SETTINGS, Story, scratch, story_with_candidate
+from real_parts import s3_environment
 
 from mlops_ci.adapters import http, ledger
+from mlops_ci.adapters.dvc import remote
+from mlops_ci.adapters.dvc.pipeline import DvcPipeline
+from mlops_ci.adapters.forges.terminal import TerminalConsole
+from mlops_ci.adapters.git import GitRepository
 from mlops_ci.commands.check import check
 from mlops_ci.commands.failed import could_not_tell
 from mlops_ci.commands.reproduce import reproduce
@@ -31,7 +40,17 @@ from mlops_ci.errors import MlopsCiError, ServiceError
 from mlops_ci.render import FORMS, render
 
 VERBS = ("check", "promote", "rollback")
-NAMES = {"mlflow": ("MLflow",), "forge": ("GitHub",), "git": ("the ledger", "git")}
+SERVICES = ("mlflow", "forge", "git", "s3")
+NAMES = {
+    "mlflow": ("MLflow",),
+    "forge": ("GitHub",),
+    "git": ("the ledger", "git"),
+    "s3": ("DVC remote", "artifact store"),
+}
+RIGHT = {"check": 1, "promote": 0, "rollback": 0}
+"""Exit codes without a fault: the check is of a worse model."""
+LONGEST = 60.0
+"""Seconds that a case may take with the shortened patience, on a machine that is busy with other things."""
 # A stated share of the real patience, so that a run of hundreds of cases takes minutes.
 IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
@@ -67,13 +86,15 @@ class Outcome:
 
 @dataclass
 class World:
-    """One MLflow server, one forge, one git server, each behind a proxy, and a story that is copied for each case."""
+    """MLflow, a forge, a git server, perhaps S3, each behind a proxy, and a story that is copied for each case."""
 
     folder: Path
     server: Server
     proxies: dict[str, FaultProxy]
     github: GitHub
     templates: dict[str, Story]
+    store: Store
+    patient: bool = False
     numbers: Iterator[int] = field(default_factory=itertools.count)
     last: Path | None = None
 
@@ -81,7 +102,7 @@ class World:
         """Run a verb without a fault; return what each service was asked."""
         outcome = self.run(verb, "mlflow", None)
         assert not outcome.problems, outcome
-        assert outcome.code == {"check": 1, "promote": 0, "rollback": 0}[verb], outcome
+        assert outcome.code == RIGHT[verb], outcome
         return {name: list(proxy.seen) for name, proxy in self.proxies.items()}
 
     def run(self, verb: str, service: str, fault: Fault | None) -> Outcome:
@@ -96,6 +117,7 @@ class World:
         for proxy in self.proxies.values():
             proxy.arm()
         problems = self._judged(verb, service, story, code, said)
+        problems += [f"took {took:.0f} s"] if took > LONGEST and not self.patient else []
         for name, proxy in self.proxies.items():
             proxy.seen = seen[name]
         at = fault.at if fault else 0
@@ -117,6 +139,7 @@ class World:
             contextlib.closing(sqlite3.connect(self.server.folder / "server.db", timeout=30)) as live,
         ):
             kept.backup(live)
+        self.store.restore()
         git = folder.relative_to(self.folder)
         ledger_url = f"{self.proxies['git'].url.rstrip('/')}/{git}/origin.git"
         self.github.comments.clear()
@@ -141,9 +164,9 @@ class World:
         pull = self.github.pulls[7]
         pull.head, pull.base = story.repo.git("rev-parse", "HEAD"), story.repo.git("rev-parse", "origin/main")
         runner = Runner(self.github, story.repo.root.parent / "runner", api=self.proxies["forge"].url)
-        forge = runner.forge(sleep=lambda _: None)
+        forge = runner.forge(sleep=time.sleep if self.patient else lambda _: None)
         with scratch() as folder:
-            tools = story.tools(folder, forge=forge)
+            tools = self._tools(story, folder, forge)
             source = replace(forge.source(), target="main", base=pull.base)
             try:
                 forge.announce("Checking.", key="check classifier")
@@ -158,10 +181,24 @@ class World:
         said = f"{report.headline} {report.summary}" if report.exit_code != 1 else report.headline
         return report.exit_code, said
 
+    def _tools(self, story: Story, folder: Path, forge: Any) -> Any:
+        """Return the tools of a check; with S3 its outputs come from there, by our own pipeline."""
+        if "s3" not in self.proxies:
+            return story.tools(folder, forge=forge)
+        environment = {**os.environ, "PATH": search_path()}
+        pipeline = DvcPipeline(
+            repository=GitRepository(story.repo.root),
+            console=TerminalConsole(stream=io.StringIO()),
+            environ=environment,
+            python=Path(sys.executable),
+            timeout=120,
+        )
+        return story.tools(folder, forge=forge, pipeline=lambda: pipeline)
+
     def _judged(self, verb: str, service: str, story: Story, code: int, said: str) -> list[str]:
         """Return what is wrong with an outcome, after the next run has had its chance to finish things."""
         problems = []
-        right = {"check": 1, "promote": 0, "rollback": 0}[verb]
+        right = RIGHT[verb]
         if code not in (right, ServiceError.exit_code):
             problems.append(f"exit {code}: {said}")
         if code == ServiceError.exit_code and not any(name in said for name in NAMES[service]):
@@ -195,30 +232,107 @@ class World:
         return problems
 
 
+class Store:
+    """Where MLflow's artifacts are, and how it becomes again what it was: a folder, or a bucket on S3."""
+
+    def __init__(self, folder: Path, client: Any = None) -> None:
+        self.folder, self.client = folder, client
+        self.kept = self._found()
+
+    def _found(self) -> set[str]:
+        if self.client is None:
+            return {str(path) for path in self.folder.rglob("*") if path.is_file()}
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="mlflow")
+        return {one["Key"] for page in pages for one in page.get("Contents", ())}
+
+    def restore(self) -> None:
+        """Remove what a case has added: what the next one uploads must not be there already."""
+        for name in self._found() - self.kept:
+            if self.client is None:
+                Path(name).unlink()
+            else:
+                self.client.delete_object(Bucket="mlflow", Key=name)
+
+
 @contextlib.contextmanager
 def impatient() -> Iterator[None]:
     """Shorten all patience to a share: the tries stay as many, but for MLflow's."""
+    from botocore.config import Config
+
     before = dict(os.environ)
-    kept = http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time
+    kept = http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time, remote.PATIENCE
+    timeouts = {name: Config.OPTION_DEFAULTS[name] for name in ("connect_timeout", "read_timeout")}
     os.environ.update(IMPATIENT)
-    http.READ_TIMEOUT, ledger._TIMEOUT = 1.0, 2
+    http.READ_TIMEOUT, ledger._TIMEOUT, remote.PATIENCE = 1.0, 2, 20.0
     ledger.time = SimpleNamespace(sleep=lambda _: None)  # type: ignore[assignment]
+    Config.OPTION_DEFAULTS.update(dict.fromkeys(timeouts, 1.0))
+    _cached_get_s3_client.cache_clear()
     try:
         yield
     finally:
-        http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time = kept  # type: ignore[assignment]
+        http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time, remote.PATIENCE = kept  # type: ignore[assignment]
+        Config.OPTION_DEFAULTS.update(timeouts)
+        _cached_get_s3_client.cache_clear()
         os.environ.clear()
         os.environ.update(before)
 
 
 @contextlib.contextmanager
-def world(folder: Path, server: Server, dvc_template: DvcRepo, *, tls: bool = False) -> Iterator[World]:
-    """Make the templates on a real server, and put proxies before all services."""
-    from dvc_repo import copy_dvc_repo
+def world(
+    folder: Path,
+    server: Server,
+    dvc_template: DvcRepo,
+    *,
+    tls: bool = False,
+    s3: int | None = None,
+    patient: bool = False,
+) -> Iterator[World]:
+    """Make the templates on a real server, and put proxies before all services.
 
-    story = story_with_candidate(
-        copy_dvc_repo(dvc_template, folder / "promote"), Path(), tracking_uri=server.uri
-    )
+    Parameters
+    ----------
+    s3
+        Port of an S3 store: DVC's remote is there, and the artifacts of the server's runs, which its clients
+        fetch and send themselves.
+    patient
+        True for services that hang as long as users' patience lasts, which is not shortened.
+    """
+    options: dict[str, Any] = {"delay": 5000 if patient else 2.5}
+    with contextlib.ExitStack() as stack:
+        if tls:
+            options["certificates"] = make_certificates(folder)
+            stack.enter_context(_environment(_trusting(folder / "authority.pem")))
+        client = None
+        proxies = {}
+        if s3 is not None:
+            proxies["s3"] = stack.enter_context(FaultProxy(f"http://127.0.0.1:{s3}", **options))
+            stack.enter_context(
+                _environment(s3_environment(s3) | {"MLFLOW_S3_ENDPOINT_URL": proxies["s3"].url})
+            )
+            client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{s3}")
+        templates = _templates(folder, server, dvc_template, proxies.get("s3"), patient=patient)
+        git = stack.enter_context(GitServer(folder, writers=[""]))
+        github = stack.enter_context(GitHub())
+        github.add_pull(7, "0" * 40, branch="worse", target="main")
+        upstream = {"mlflow": server.uri, "git": git.url, "forge": github.url}
+        proxies |= {name: stack.enter_context(FaultProxy(url, **options)) for name, url in upstream.items()}
+        store = Store(server.folder / "artifacts", client)
+        yield World(folder, server, proxies, github, templates, store, patient)
+
+
+def _templates(
+    folder: Path, server: Server, dvc_template: DvcRepo, s3: FaultProxy | None, *, patient: bool
+) -> dict[str, Story]:
+    """Make a story for each verb, and keep the server's database as it is before it."""
+    repo = copy_dvc_repo(dvc_template, folder / "promote")
+    values = {}
+    if s3 is not None:
+        config = "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://dvc/data\n"
+        config += f"    endpointurl = {s3.url}\n"
+        config += "" if patient else "    read_timeout = 1\n    connect_timeout = 1\n"
+        repo.write(".dvc/config", config)
+        values["settings_text"] = SETTINGS.replace("pipeline: {", "pipeline: {reproduce: pull, ")
+    story = story_with_candidate(repo, Path(), tracking_uri=server.uri, **values)
     _keep(server, folder / "promote.db")
     promoted = replace(story, repo=_copied(story, folder / "rollback"))
     promoted.promote()
@@ -226,26 +340,27 @@ def world(folder: Path, server: Server, dvc_template: DvcRepo, *, tls: bool = Fa
     _restore(server, folder / "promote.db")
     worse = replace(story, repo=_copied(story, folder / "check"))
     worse.change(0.95, branch="worse")
+    if s3 is not None:
+        # What DVC's lock names is on S3 alone, as for a runner.
+        worse.repo.dvc("commit", "-q", "-f")
+        worse.repo.commit("dvc.lock")
+        worse.repo.dvc("push", "-q")
+        for path in (".dvc/cache", ".dvc/tmp", "models", "reports", "data/prepared", "data/raw.csv"):
+            place = worse.repo.root / path
+            place.unlink() if place.is_file() else shutil.rmtree(place, ignore_errors=True)
     _keep(server, folder / "check.db")
-    options: dict[str, Any] = {"delay": 2.5}
-    with contextlib.ExitStack() as stack:
-        if tls:
-            options["certificates"] = make_certificates(folder)
-            stack.enter_context(_trusting(folder / "authority.pem"))
-        git = stack.enter_context(GitServer(folder, writers=[""]))
-        github = stack.enter_context(GitHub())
-        github.add_pull(7, "0" * 40, branch="worse", target="main")
-        upstream = {"mlflow": server.uri, "git": git.url, "forge": github.url}
-        proxies = {name: stack.enter_context(FaultProxy(url, **options)) for name, url in upstream.items()}
-        templates = {"promote": story, "rollback": promoted, "check": worse}
-        yield World(folder, server, proxies, github, templates)
+    return {"promote": story, "rollback": promoted, "check": worse}
+
+
+def _trusting(authority: Path) -> dict[str, str]:
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
+    return dict.fromkeys(names, str(authority))
 
 
 @contextlib.contextmanager
-def _trusting(authority: Path) -> Iterator[None]:
-    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(authority)))
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:

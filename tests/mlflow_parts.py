@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,36 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def start_server(folder: Path, patience: float = 120.0) -> Iterator[Server]:
-    """Run `mlflow server` on sqlite in a process group of its own, which is ended whatever happens."""
+def start_server(
+    folder: Path,
+    patience: float = 120.0,
+    artifacts: str | None = None,
+    options: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run `mlflow server` on sqlite in a process group of its own, which is ended whatever happens.
+
+    Parameters
+    ----------
+    artifacts
+        Where clients send and fetch artifacts themselves; None lets the server do it, in a folder of its own.
+    options, more
+        Of the server, and of its environment.
+    """
     uri = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
+    command += (
+        ["--default-artifact-root", artifacts, "--no-serve-artifacts"]
+        if artifacts
+        else ["--artifacts-destination", str(folder / "artifacts")]
+    )
+    command += options
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        **(more or {}),
     }
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from mlops_ci.core.adoption.facts import Facts
 from mlops_ci.core.adoption.found import sentences
 from mlops_ci.core.adoption.production import to_do
 from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, Proposal, propose
-from mlops_ci.core.adoption.settings_text import settings_text
+from mlops_ci.core.adoption.settings_text import extended, settings_text
 from mlops_ci.core.adoption.snippets import snippet
 from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
 from mlops_ci.core.report import Action, Notice, Report
@@ -69,15 +69,13 @@ def init(
     files = {SETTINGS: settings_text(proposal, choices.watches), **_workflows(facts, choices, templates)}
     actions, shown = [], []
     for path, text in files.items():
-        before = tree.text(path)
-        kept = before is not None and before != text and not choices.force
-        state = "unchanged" if before == text else "kept" if kept else "new" if before is None else "replaced"
-        writes = state in {"new", "replaced"}
+        proposed, state = _decided(text, tree.text(path), choices, proposal if path == SETTINGS else None)
+        writes = state in {"new", "replaced", "extended"}
         if writes and write:
-            tree.write(path, text)
+            tree.write(path, proposed)
         if writes:
             actions.append(Action(kind="write_file", target=path, value=state, applied=write))
-        shown.append({"path": path, "text": text, "state": state})
+        shown.append({"path": path, "text": proposed, "state": state})
     return Report(
         command="init",
         model=proposal.models[0].name if len(proposal.models) == 1 else "",
@@ -87,6 +85,19 @@ def init(
         actions=tuple(actions),
         details={"found": sentences(facts, proposal), "files": shown, "predictions": _lines(facts, proposal)},
     )
+
+
+def _decided(text: str, before: str | None, choices: Choices, settings: Proposal | None) -> tuple[str, str]:
+    """Return what a file is to hold, and what that does to the one that is there."""
+    if before is None:
+        return text, "new"
+    if before == text:
+        return text, "unchanged"
+    if choices.force:
+        return text, "replaced"
+    # Settings that a team has made its own stay as they are, and get what they are missing.
+    longer = extended(before, settings, choices.watches) if settings else None
+    return (text, "kept") if longer is None or longer == before else (longer, "extended")
 
 
 def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> dict[str, str]:

@@ -159,6 +159,17 @@ def test_a_remote_that_does_not_answer_is_no_missing_object(dvc_repo: DvcRepo) -
     assert not (clone.root / "models").exists()
 
 
+def test_a_remote_that_hangs_holds_no_check_for_an_hour(
+    dvc_repo: DvcRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pipeline.timeout` is for the stages; a fetch has five minutes, and more only for what is large."""
+    clone = dvc_repo.clone()
+    # DVC itself needs more than this to start.
+    monkeypatch.setattr("mlops_ci.adapters.dvc.remote.PATIENCE", 0.1)
+    with pytest.raises(ServiceError, match="DVC remote: the fetch did not end within 0 s"):
+        clone.pipeline(timeout=3600).reproduce("pull", ["evaluate"], NEEDED)
+
+
 def test_a_failed_stage_is_named_with_its_last_words(dvc_repo: DvcRepo) -> None:
     clone = dvc_repo.clone()
     clone.edit("src/prepare.py", '"prepared"', '"prepared anew"')

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mlflow_parts import candidate, free_port
@@ -252,3 +253,37 @@ def test_two_writers_of_one_tag_are_no_failure(said: str) -> None:
 
     versions.tag_version(Client(), "m", "1", {"name": "value"})
     assert calls == [("m", "1", "name", "value")] * 2
+
+
+def test_a_store_of_artifacts_that_fails_is_not_called_mlflows_server() -> None:
+    """Its libraries, S3's among them, are not installed here: only where they come from counts."""
+    from mlflow.exceptions import MlflowException
+
+    kind = type("EndpointConnectionError", (Exception,), {"__module__": "botocore.exceptions"})
+    bare = kind('Could not connect to the endpoint URL: "http://store.example/mlflow"')
+    wrapped = MlflowException("boto failed")
+    wrapped.__cause__ = kind("read timeout on endpoint")
+    listed = MlflowException("failures occurred while downloading one or more artifacts from s3://b/a: reset")
+    server = "http://mlflow.example"
+    for failure in (bare, wrapped, listed):
+        said = str(told("download 'x'", failure, [server]))
+        assert said.startswith("MLflow's artifact store: ")
+        assert "cannot download 'x'" in said
+        assert server not in said
+    by_server = MlflowException("downloading one or more artifacts from mlflow-artifacts:/1/a: reset")
+    assert str(told("download 'x'", by_server, [server])).startswith("MLflow: ")
+
+
+def test_transfers_that_fail_use_up_the_budget(
+    sqlite_registry: MlflowRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = sqlite_registry._connection
+    times = iter([0.0, 400.0, 800.0])
+    clock = SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr("mlops_ci.adapters.mlflow.client.time", clock)
+    with connection.calls("send much", transfers=True):
+        pass
+    with pytest.raises(ServiceError), connection.calls("send more", transfers=True):
+        raise TimeoutError("timed out")
+    with pytest.raises(ServiceError, match="too slow, its 300 s are up"), connection.calls("go on"):
+        pass

@@ -202,6 +202,32 @@ def test_monitoring_knows_what_the_model_is_trained_on_and_what_dvc_tracks(
     assert settings.canary is None
 
 
+def test_settings_that_a_team_made_its_own_are_extended_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "tracked", monkeypatch, capsys)
+    one.call(*INIT)
+    place = one.repo.root / "mlops-ci.yaml"
+    mine = place.read_text().replace("margin: 0.01", "margin: 0.007") + "drift: {sensitivity: high}\n"
+    place.write_text(mine)
+    shown = one.call(*INIT, "--dry-run", "--with", "monitor,canary")
+    assert place.read_text() == mine
+    assert "mlops-ci.yaml (extended)" in shown.out
+    one.call(*INIT, "--with", "monitor,canary")
+    text = place.read_text()
+    assert text.startswith(mine)
+    assert all(line in shown.out for line in text.splitlines())
+    (settings,) = read_settings(text.encode(), "mlops-ci.yaml")
+    assert (settings.metrics["accuracy"].margin, settings.drift.sensitivity) == (0.007, "high")
+    assert settings.monitor.files == ["data/production/*.parquet"]
+    assert settings.canary is not None
+    again = one.call(*INIT, "--with", "monitor,canary")
+    assert place.read_text() == text
+    assert "mlops-ci.yaml is there already" in again.out
+    one.call(*INIT, "--with", "retrain")
+    assert place.read_text().startswith(text + "retrain:")
+
+
 def test_what_is_asked_with_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,8 @@ def test_what_is_left_to_do_is_said_where_it_is() -> None:
     said = "\n".join(to_do(WATCHES, newer=False, gitlab=False))
     assert [f"`{word}`" in said for word in ("monitor", "retrain", "canary", "retrain.data")] == [True] * 4
     assert "mlops-ci-monitor.yml" in said
+    assert any("decided by the last step" in one for one in to_do(["retrain"], newer=True, gitlab=False))
+    assert "decided by" not in said
     assert "MLOPS_CI_TOKEN" not in "\n".join(to_do(WATCHES, newer=True, gitlab=True))
 
 

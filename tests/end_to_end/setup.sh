@@ -25,6 +25,8 @@ command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v rsync >/dev/null || missing+=(rsync)
 command -v tmux >/dev/null || missing+=(tmux)
+# For one of the examples; PyPI's PyTorch brings gigabytes of CUDA.
+/usr/bin/python3 -c "import torch, venv" 2>/dev/null || missing+=(python3-torch python3-venv)
 [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 18 ? 0 : 1)' || {

@@ -1,5 +1,6 @@
 """The GitLab component, run by gitlab-ci-local: two real jobs, a note on the merge request, JUnit."""
 
+import json
 import os
 import re
 import shutil
@@ -185,3 +186,46 @@ def test_schedules_watch_production_and_a_reason_brings_newer_data(tmp_path: Pat
         assert looked.returncode == 0, looked.stdout + looked.stderr
         assert jobs(looked) == {"mlops-ci-canary"}
         assert "no canary" in looked.stdout
+
+
+MAIN = {"CI_COMMIT_BRANCH": "main"}
+EVENTS = [
+    ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_BRANCH": "better"}, {"reproduce", "check"}),
+    ({"CI_PIPELINE_SOURCE": "push", **MAIN}, {"promote"}),
+    ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "better"}, set()),
+    ({"CI_PIPELINE_SOURCE": "schedule", **MAIN}, set()),
+    ({"CI_PIPELINE_SOURCE": "schedule", **MAIN, "MLOPS_CI_RUN": "reconcile"}, {"reconcile"}),
+    ({"CI_PIPELINE_SOURCE": "schedule", **MAIN, "MLOPS_CI_RUN": "canary"}, {"canary"}),
+    ({"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "better", "MLOPS_CI_RUN": "monitor"}, set()),
+    ({"CI_PIPELINE_SOURCE": "api", **MAIN, "MLOPS_CI_EVENT": "mlops-ci-retrain"}, {"data"}),
+    (
+        {"CI_PIPELINE_SOURCE": "api", "CI_COMMIT_BRANCH": "better", "MLOPS_CI_EVENT": "mlops-ci-retrain"},
+        set(),
+    ),
+]
+
+
+@needs_runner
+def test_each_event_starts_its_jobs_and_another_branch_none_that_have_secrets(tmp_path: Path) -> None:
+    (tmp_path / "ci").mkdir()
+    shutil.copy(COMPONENT, tmp_path / "ci" / "mlops-ci.yml")
+    include = INCLUDE.replace("install: 'true'", "install: 'true'\n      promote: PROMOTE")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "remote", "add", "origin", "git@gitlab.example:acme/shop.git")
+    for promote in ("true", "false"):
+        (tmp_path / ".gitlab-ci.yml").write_text(include.replace("PROMOTE", promote))
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "-qm", "ci")
+        for given, expected in EVENTS if promote == "true" else EVENTS[1:2]:
+            variables = {"CI_DEFAULT_BRANCH": "main", **given}
+            options = [
+                part for name, value in variables.items() for part in ("--variable", f"{name}={value}")
+            ]
+            done = subprocess.run(
+                [RUNNER, "--force-shell-executor", "--list-json", *options],
+                cwd=tmp_path, capture_output=True, text=True, check=True,
+                env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            )  # fmt: skip
+            listed = json.loads(done.stdout[done.stdout.index("\n[") :])
+            started = {job["name"].removeprefix("mlops-ci-") for job in listed if job["when"] != "never"}
+            assert started == (expected if promote == "true" else set()), given

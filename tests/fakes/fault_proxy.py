@@ -119,6 +119,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    protocol_version = "HTTP/1.1"  # some clients take the 100 of an older one for the answer
 
     def _serve(self) -> None:
         proxy = self.server.proxy
@@ -196,9 +197,6 @@ def _body(handler: BaseHTTPRequestHandler) -> bytes:
             handler.rfile.readline()
         handler.rfile.readline()
         return body
-    if handler.headers.get("Expect", "").lower() == "100-continue":
-        handler.send_response_only(100)
-        handler.end_headers()
     return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 from mlops_ci.adapters.adoption.inspect import remotes_of
 from mlops_ci.adapters.dvc.pipeline import DvcPipeline
 from mlops_ci.adapters.http import Client, RefusedError
-from mlops_ci.adapters.mlflow.client import Connection
+from mlops_ci.adapters.mlflow.client import LOGIN, Connection
 from mlops_ci.adapters.mlflow.errors import DENIED, INVALID, MISSING, or_none, public
 from mlops_ci.adapters.ports.adoption import ForgeState, RegistryState, RemoteState
 from mlops_ci.errors import MlopsCiError
@@ -110,11 +112,22 @@ def _version(connection: Connection) -> str:
     import requests  # noqa: PLC0415
 
     try:
-        answer = requests.get(f"{public(connection.tracking).rstrip('/')}/version", timeout=10)
+        address = f"{public(connection.tracking).rstrip('/')}/version"
+        answer = requests.get(address, headers=_login(connection), timeout=10)
     except requests.RequestException:
         return ""
     text = answer.text.strip()
     return text if answer.ok and len(text) < 20 else ""
+
+
+def _login(connection: Connection) -> dict[str, str]:
+    """Return the header that MLflow's own client would log in with."""
+    user, password, token = (os.environ.get(name) for name in LOGIN)
+    if connection.token is None and user and password:
+        said = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {said}"}
+    token = connection.token or token
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _allowed(call: Any) -> bool | None:

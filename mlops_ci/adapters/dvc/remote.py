@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from mlops_ci.adapters import process
+from mlops_ci.adapters.dvc.cache import total_size
 from mlops_ci.adapters.dvc.config import DvcConfig
 from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.adapters.dvc.run import Command, Dvc, failure
@@ -33,6 +34,13 @@ _TRANSFER = re.compile(r"failed to transfer '\S+' - (.*)")
 _MISSING = re.compile(
     r"No such file|Not Found|NoSuchKey|\b404\b|does not exist|^https?://\S+$", re.IGNORECASE
 )
+PATIENCE = 300.0
+"""Seconds that one call of DVC on the remote may take, with two more for each MB that is fetched.
+
+DVC's storage libraries try many times, a minute each: without this a store that hangs holds a check for
+`pipeline.timeout`, an hour.
+"""
+_PER_MB = 2.0
 _REMEDY = "Check the remote's address and credential with `dvc fetch`, then run this again."
 
 
@@ -51,6 +59,8 @@ class Remote:
         True to add the user's ``.dvc/config.local``.
     command, environment
         How DVC is called, with the remote's credential.
+    timeout
+        Seconds that a call may take at the most, whatever its size.
     """
 
     def __init__(  # noqa: PLR0913
@@ -99,7 +109,7 @@ class Remote:
                 done = dvc.call("fetch", "objects.dvc")
             except process.TimedOutError as error:
                 raise ServiceError(
-                    "DVC remote", f"the fetch did not end within {self.timeout:g} s", remedy=_REMEDY
+                    "DVC remote", f"the fetch did not end within {dvc.timeout:.0f} s", remedy=_REMEDY
                 ) from error
         if done.returncode != 0 and not _only_missing(done.tail):
             raise _answer(failure(done), done.tail)
@@ -118,7 +128,7 @@ class Remote:
                 said = dvc.json("data", "status", "--not-in-remote", "--granular")
             except process.TimedOutError as error:
                 raise ServiceError(
-                    "DVC remote", f"no answer in {self.timeout:g} s", remedy=_REMEDY
+                    "DVC remote", f"no answer in {dvc.timeout:.0f} s", remedy=_REMEDY
                 ) from error
             except MlopsCiError as error:
                 raise _answer(error, [error.problem]) from error
@@ -158,7 +168,8 @@ class Remote:
                 (scratch / ".dvc" / file).write_text(level.relocated(overrides), encoding="utf-8")
             outs = [_entry(index, one) for index, one in enumerate(wanted)]
             (scratch / "objects.dvc").write_text(yaml.safe_dump({"outs": outs}), encoding="utf-8")
-            yield Dvc(self.command, scratch, self.environment, self.console, self.timeout)
+            patience = min(self.timeout, PATIENCE + _PER_MB * total_size(wanted) / 1e6)
+            yield Dvc(self.command, scratch, self.environment, self.console, patience)
 
 
 def _entry(index: int, tracked: Tracked) -> dict[str, object]:

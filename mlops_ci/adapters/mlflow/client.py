@@ -33,8 +33,13 @@ QUIET = {
 FIRST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LATER = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 BUDGET = 300.0
-"""Seconds that all calls of one connection may take together, transfers of artifacts apart."""
-PATIENCE = {"MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.5"}
+"""Seconds that all calls of one connection may take together, transfers of artifacts apart that succeed."""
+# Where clients send artifacts to S3 themselves, boto tries as often as we ask MLflow, a minute each.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.5",
+    "AWS_MAX_ATTEMPTS": "3",
+}
 
 
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -129,7 +134,7 @@ class Connection:
     def __init__(
         self, tracking_uri: str | None, registry_uri: str | None, root: Path, token: str | None = None
     ) -> None:
-        self._token = token
+        self.token = token
         self.tracking = resolved(tracking_uri, root)
         registry_uri = registry_uri or os.environ.get("MLFLOW_REGISTRY_URI")
         self.registry = resolved(registry_uri, root) if registry_uri else self.tracking
@@ -180,13 +185,13 @@ class Connection:
         if self._spent > BUDGET:
             problem = f"{public(self.tracking)} is too slow, its {BUDGET:.0f} s are up: cannot {purpose}"
             raise ServiceError("MLflow", problem, remedy="Look at the server, then run this again.")
-        started = time.monotonic()
+        started, arrived = time.monotonic(), False
         addresses = {"MLFLOW_TRACKING_URI": self.tracking, "MLFLOW_REGISTRY_URI": self.registry}
-        with quiet(LATER if self._reached else FIRST, self._token, addresses):
+        with quiet(LATER if self._reached else FIRST, self.token, addresses):
             try:
                 self._client = self._client or self._connect()
                 yield self._client
-                self._reached = True
+                self._reached = arrived = True
             except MlopsCiError:
                 raise
             except ModuleNotFoundError as failure:
@@ -207,7 +212,7 @@ class Connection:
                     raise
                 raise told(purpose, failure, (self.tracking, self.registry)) from failure
             finally:
-                self._spent += 0.0 if transfers else time.monotonic() - started
+                self._spent += 0.0 if transfers and arrived else time.monotonic() - started
 
     def _connect(self) -> Any:
         for uri in (self.tracking, self.registry):

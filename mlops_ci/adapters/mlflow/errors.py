@@ -20,6 +20,12 @@ DENIED = ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED")
 # As sqlite, PostgreSQL, MySQL and SQL Server say that a row was inserted by someone else just now.
 COLLIDED = re.compile(r"IntegrityError|UNIQUE constraint|UniqueViolation|duplicate key|Duplicate entry")
 
+STORES = ("botocore", "boto3", "s3transfer", "azure", "google")
+"""Libraries with which MLflow's client reaches a store of artifacts by itself, on S3 or at the others."""
+
+# MLflow's words where it keeps the failures of several files as text alone.
+_TRANSFERS = re.compile(r"one or more artifacts (?:from|to) (?!mlflow-artifacts:|https?:|file:)[\w+]+:")
+
 SIGNS = (
     (r"connection refused", "refuses the connection"),
     (r"name or service not known|failed to resolve|nodename nor servname|name resolution", "is not known"),
@@ -85,6 +91,14 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     text = whole if len(whole) <= 300 else whole[:300] + "..."
     status = getattr(getattr(failure, "response", None), "status_code", 0)
     address = next((public(uri) for uri in uris if _host(uri) and _host(uri) in whole), public(uris[0]))
+    if _TRANSFERS.search(whole) or _of_a_store(failure):
+        sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)
+        return ServiceError(
+            "MLflow's artifact store",
+            f"it {sign}, cannot {purpose}: {text}" if sign else f"cannot {purpose}: {text}",
+            remedy="Check the store and our credential for it (on S3 MLFLOW_S3_ENDPOINT_URL and AWS_...), "
+            "then run this again.",
+        )
     if code in DENIED or status in (401, 403):
         return ServiceError(
             "MLflow",
@@ -114,6 +128,16 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)
     problem = f"{address} {sign}, cannot {purpose}" if sign else f"{address}, cannot {purpose}: {text}"
     return ServiceError("MLflow", problem, remedy="Check the address and the server, then run this again.")
+
+
+def _of_a_store(failure: BaseException) -> bool:
+    """Say whether a failure came of the store that holds the artifacts, which is not MLflow's server."""
+    seen: BaseException | None = failure
+    while seen is not None:
+        if type(seen).__module__.partition(".")[0] in STORES:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def scrubbed(text: str, uris: Sequence[str]) -> str:

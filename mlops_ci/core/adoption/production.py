@@ -55,6 +55,11 @@ def to_do(wanted: Collection[str], *, newer: bool, gitlab: bool) -> list[str]:
             f"`monitor`: give {place} the command that brings production's rows to `monitor.data`; "
             "until there are some, the job fails and says so."
         )
+    if "retrain" in wanted and "monitor" not in wanted:
+        texts.append(
+            "`retrain`: whether to train again is decided by the last step of monitoring; `--with "
+            "monitor,retrain` writes both."
+        )
     if "retrain" in wanted and not newer:
         texts.append(
             "`retrain`: no stage reads a file that `dvc add` tracks; name in `retrain.data` what newer data "

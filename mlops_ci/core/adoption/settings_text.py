@@ -33,6 +33,18 @@ def settings_text(proposal: Proposal, watches: Collection[str] = ()) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def extended(before: str, proposal: Proposal, watches: Collection[str]) -> str | None:
+    """Return a settings file with the blocks that it lacks at its end; None where it holds several models."""
+    keys = set(re.findall(r"^(\w+):", before, re.MULTILINE))
+    if "models" in keys or len(proposal.models) != 1:
+        return None
+    missing = [name for name in watches if name not in keys]
+    rows = _watched(proposal.models[0], missing, "")
+    if "drift" in keys:
+        rows = [row for row in rows if not row[0].lstrip("# ").startswith(("drift:", "reference:"))]
+    return "\n".join([before.rstrip("\n"), *_aligned(rows)]) + "\n" if rows else before
+
+
 def _watched(one: ModelProposal, watches: Collection[str], folder: str) -> list[tuple[str, str]]:
     return production_rows(
         watches,
@@ -75,8 +87,12 @@ def _block(one: ModelProposal, tracking_uri: str, more: Sequence[tuple[str, str]
         rows.append((f"  {line.name}: {{{inside}}}", line.why))
     if one.unknown:
         rows.append((f"  # not gated, for which way is better? {', '.join(one.unknown[:6])}", ""))
-    rows += more
-    width = min(46, max(len(text) for text, why in rows if why))
+    return _aligned([*rows, *more])
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return lines, each with its reason in one column."""
+    width = min(46, max((len(text) for text, why in rows if why), default=0))
     return [f"{text:<{width}}  # {why}" if why else text for text, why in rows]
 
 

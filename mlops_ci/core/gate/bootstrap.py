@@ -160,15 +160,6 @@ def resample_sums(
     return value(np.concatenate(means))
 
 
-def ap_of_blocks(positives: Floats, negatives: Floats) -> Floats:
-    """Return the average precision of rows by block, shape (k,); NaN where no positive was drawn."""
-    hits = np.cumsum(positives, axis=0)
-    flagged = hits + np.cumsum(negatives, axis=0)
-    precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((positives * precision).sum(axis=0, dtype=np.float64) / hits[-1])
-
-
 def recall_of_blocks(positives: Floats, negatives: Floats, fpr: float) -> Floats:
     """Return the recall at a false positive rate of rows by block, shape (k,)."""
     hits, alarms = np.cumsum(positives, axis=0), np.cumsum(negatives, axis=0)

@@ -29,6 +29,8 @@ class Linear:
         function over n, so that the sum of their squares estimates the variance.
     n
         Number of rows.
+    floor
+        Least standard error of the difference (see `spread_of`).
     """
 
     champion: float
@@ -36,6 +38,7 @@ class Linear:
     champion_parts: Floats
     candidate_parts: Floats
     n: int
+    floor: float = 0.0
 
     def oriented(self, rules: Rules) -> Floats:
         """Return the contributions to the oriented difference, shape (n,)."""
@@ -80,8 +83,8 @@ def linear_estimate(
     """
     margin = rules.margin * abs(linear.champion) if rules.relative else rules.margin
     difference = rules.sign * (linear.candidate - linear.champion)
-    contrast = spread_of(linear.contrast(rules), groups, tail)
-    plain = contrast if not rules.relative else spread_of(linear.oriented(rules), groups, tail)
+    contrast = spread_of(linear.contrast(rules), groups, tail, linear.floor)
+    plain = contrast if not rules.relative else spread_of(linear.oriented(rules), groups, tail, linear.floor)
     silent = slack if contrast.error == 0 else 0.0
     lower = difference - max(float(contrast.below(rules.alpha)), silent)
     upper = difference + max(float(contrast.above(rules.alpha)), silent)

@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.floating[Any]]
-#: What kind of metric it is: `smooth` (means, F1, RMSE), `rank` (AUC, average precision), `ratio` (R2).
-Tail = Literal["smooth", "rank", "ratio"]
+#: What kind of metric it is: `smooth` (means, F1, RMSE), `area` (AUC), `rank` (average precision, recall at a
+#: false positive rate), `ratio` (R2).
+Tail = Literal["smooth", "area", "rank", "ratio"]
 
 #: How strongly the bounds lean away from the longer tail. With rankings and R2 the error itself
 #: depends on the difference, more than the third moment of the contributions tells.
-LEAN: dict[Tail, float] = {"smooth": 0.0, "rank": 2.0, "ratio": 3.0}
-#: Fewer effective observations than this prove nothing, whatever the interval says.
+LEAN: dict[Tail, float] = {"smooth": 0.0, "area": 1.5, "rank": 2.0, "ratio": 3.0}
+#: Fewer effective observations than this prove nothing, whatever the interval says; of smooth metrics they
+#: prove less: their bounds are moved away by as much as they fall short.
 LEAST_EFFECTIVE = 4.0
+#: Of smooth metrics, fewer than this prove nothing either.
+LEAST_SMOOTH = 1.5
 #: The same of the geometric mean of both effective sizes, for means and other smooth metrics.
 LEAST_EVEN = 6.0
 #: Fewer than this is never enough.
@@ -47,6 +51,10 @@ class Spread:
         Number of independent contributions.
     effective
         How many equal ones would carry the same evidence.
+    least
+        How many of these it takes to prove anything.
+    stretch
+        How many times further away the bounds are, because there are few effective ones; at least 1.
     """
 
     error: Any
@@ -54,20 +62,27 @@ class Spread:
     lean: Any
     units: int
     effective: Any
+    least: float = LEAST_EFFECTIVE
+    stretch: Any = 1.0
+
+    @property
+    def few(self) -> Any:
+        """Whether too few effective contributions make up the sum to prove anything."""
+        return (self.effective < self.least) & (self.error > 0)
 
     def below(self, alpha: float) -> Any:
         """Return the distance of the one-sided lower bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error
+        return leaning(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error * self.stretch
 
     def above(self, alpha: float) -> Any:
         """Return the distance of the one-sided upper bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error
+        return leaning(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error * self.stretch
 
     def pvalue(self, distance: float) -> float:
         """Return the probability of a distance as low as this; at most alpha where `above` says so."""
         if self.error == 0:
             return float(distance >= 0)
-        return float(stdtr(self.freedom, -upright(-distance / self.error, -self.lean)))
+        return float(stdtr(self.freedom, -upright(-distance / (self.error * self.stretch), -self.lean)))
 
 
 def effective_size(parts: Floats) -> Any:
@@ -130,7 +145,9 @@ def by_group(parts: Floats, groups: NDArray[np.int64] | None) -> Floats:
     return np.asarray(sums * np.sqrt(len(sums) / max(len(sums) - 1, 1)))
 
 
-def spread_of(parts: Floats, groups: NDArray[np.int64] | None, tail: Tail = "smooth") -> Spread:
+def spread_of(
+    parts: Floats, groups: NDArray[np.int64] | None, tail: Tail = "smooth", floor: Any = 0.0
+) -> Spread:
     """Return the spread of a sum of contributions, of independent rows or of independent groups.
 
     Parameters
@@ -141,15 +158,21 @@ def spread_of(parts: Floats, groups: NDArray[np.int64] | None, tail: Tail = "smo
         Group of each as whole numbers, shape (n,), or None where they are independent.
     tail
         What kind of metric it is.
+    floor
+        Least standard error, shape () or (...); what one row more or less would do.
     """
     sums = by_group(parts, groups)
     nu, lean, units = effective_size(sums), skewness(sums), sums.shape[-1]
+    smooth = tail == "smooth"
+    effective = _even_size(nu, lean, units) if smooth else nu
     return Spread(
-        error=np.sqrt((sums * sums).sum(axis=-1))[()],
+        error=np.maximum(np.sqrt((sums * sums).sum(axis=-1)), floor)[()],
         freedom=freedom_of(nu, units),
         lean=LEAN[tail] * lean,
         units=units,
-        effective=nu if tail != "smooth" else _even_size(nu, lean, units),
+        effective=effective,
+        least=LEAST_SMOOTH if smooth else LEAST_EFFECTIVE,
+        stretch=np.maximum(LEAST_EFFECTIVE / np.maximum(effective, LEAST_SMOOTH), 1.0)[()] if smooth else 1.0,
     )
 
 
@@ -170,7 +193,7 @@ def thin(spread: Spread, *, grouped: bool) -> str:
         return few_groups(spread.units)
     if spread.units < LEAST_ROWS:
         return f"{spread.units} {'groups' if grouped else 'rows'} are too few to prove anything"
-    if spread.error > 0 and spread.effective < LEAST_EFFECTIVE:
+    if spread.few:
         return (
             f"the whole difference rests on about {max(spread.effective, 1):.0f} "
             f"{'groups' if grouped else 'rows'}, too few to prove anything"

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 Valued = tuple[float, Floats]
 #: Rows of the rarer class below which a ranking proves nothing.
 LEAST_OF_A_CLASS = 5
+#: Where fewer than this share of the values are different, they are steps, which have no density.
+LEAST_DIFFERENT = 0.5
 
 
 def linear_of(champion: Valued, candidate: Valued, weight: Floats, *, lost: int = 1) -> Linear:
@@ -56,6 +58,11 @@ def silent_slack(n: int, alpha: float, leverage: float) -> float:
     one row in n moves the metric by no more than `leverage` / n.
     """
     return float(-np.log(alpha) / n * leverage)
+
+
+def in_steps(*sides: Floats) -> bool:
+    """Return whether the values of either model are steps (whole seconds, rounded scores)."""
+    return min(len(np.unique(side)) / max(len(side), 1) for side in sides) < LEAST_DIFFERENT
 
 
 def need(rows: Array, least: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,17 +12,25 @@ from mlops_ci.core.gate import bootstrap, influence
 from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.estimate import Estimate, Level, Measure, Rules
 from mlops_ci.core.gate.linear import Linear, linear_estimate
-from mlops_ci.core.gate.measures.base import Floats, level_of_linear, linear_of, method_name, need
+from mlops_ci.core.gate.measures.base import Floats, in_steps, level_of_linear, linear_of, method_name, need
 from mlops_ci.core.gate.measures.loss import Loss
 from mlops_ci.core.gate.measures.share import Share
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.pair import Pair
 from mlops_ci.core.policy import MetricPolicy
 
+#: Rows beyond a quantile below which it proves nothing.
+LEAST_BEYOND = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quantile:
-    """A quantile of a per-row value (95th percentile of latency): linearised t and bootstrap."""
+    """A quantile of a per-row value (95th percentile of latency): linearised t.
+
+    Two quantiles differ by whole rows, so that the standard error is never less than what one row on
+    another side of them would do: with few rows, two models that differ little may have none. Values
+    that are steps (whole seconds) have no density to linearise by; there the bootstrap judges besides.
+    """
 
     champion: Floats
     candidate: Floats
@@ -30,32 +38,21 @@ class Quantile:
     design: Design
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
-        """Return the wider of the two intervals; see `Measure.estimate`."""
+        """Return the t interval, or with tied values the wider of it and the bootstrap's."""
         rows = self.design.live(rows)
-        linear = self._linear(rows)
         sides = [side[rows] for side in (self.champion, self.candidate)]
-        resampled = None
-        if self.design.simple:
-            every = np.zeros(len(rows), dtype=bool)
-            resampled = np.concatenate(
-                [
-                    bootstrap.resample_ranked(
-                        (bootstrap.Ranked(side, every, exact=True),),
-                        partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.share),
-                        len(rows),
-                        rules.seed,
-                    )
-                    for side in sides
-                ],
-                axis=1,
-            )
-        return linear_estimate(
-            linear,
+        drawn = self.design.simple and in_steps(*sides)
+        found = linear_estimate(
+            self._linear(rows),
             rules,
-            method=method_name("linearised quantile t and bootstrap", self.design),
+            method=method_name(f"linearised quantile t{' and bootstrap' if drawn else ''}", self.design),
             groups=self.design.groups(rows),
-            resampled=resampled,
+            resampled=self._resampled(sides, rules) if drawn else None,
         )
+        beyond = round(len(rows) * min(self.share, 1 - self.share))
+        if beyond >= LEAST_BEYOND or found.doubt:
+            return found
+        return replace(found, doubt=f"{beyond} rows beyond the quantile are too few to prove anything")
 
     def level(self, rows: Array, rules: Rules) -> Level:
         """Return the candidate's quantile; see `Measure.level`."""
@@ -65,10 +62,26 @@ class Quantile:
     def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
         weight = self.design.weights(rows)
-        first, second = (
-            influence.quantile(side[rows], weight, self.share) for side in (self.champion, self.candidate)
+        sides = [side[rows] for side in (self.champion, self.candidate)]
+        first, second = (influence.quantile(side, weight, self.share) for side in sides)
+        slope = np.mean([influence.sparsity(side, weight, self.share)[1] for side in sides])
+        one_row = float(np.sqrt((weight**2).mean())) / len(rows)
+        return replace(linear_of(first, second, weight), floor=float(slope) * one_row)
+
+    def _resampled(self, sides: list[Floats], rules: Rules) -> Floats:
+        every = np.zeros(len(sides[0]), dtype=bool)
+        return np.concatenate(
+            [
+                bootstrap.resample_ranked(
+                    (bootstrap.Ranked(side, every, exact=True),),
+                    partial(bootstrap.quantile_of_blocks, order=np.unique(side)[::-1], level=self.share),
+                    len(side),
+                    rules.seed,
+                )
+                for side in sides
+            ],
+            axis=1,
         )
-        return linear_of(first, second, weight)
 
 
 def column_measure(rule: MetricPolicy, pair: Pair) -> Measure:

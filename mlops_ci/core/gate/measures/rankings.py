@@ -18,6 +18,7 @@ from mlops_ci.core.gate.measures.base import (
     Bools,
     Floats,
     Valued,
+    in_steps,
     level_of_linear,
     linear_of,
     method_name,
@@ -26,12 +27,18 @@ from mlops_ci.core.gate.measures.base import (
 )
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.pair import Pair, probabilities
+from mlops_ci.core.gate.spread import Tail
 from mlops_ci.core.policy import MetricPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
     """A metric of how positives and negatives are ranked (ROC AUC, average precision).
+
+    Average precision and recall at a false positive rate are judged by their influence-function t alone:
+    a percentile bootstrap beside it costs power and is not what keeps the error rates (see
+    docs/benchmarks/gate_quality.md). Only a threshold among tied scores, where recall moves in steps,
+    has both.
 
     Attributes
     ----------
@@ -42,7 +49,10 @@ class Ranking:
     value
         From positives, scores and weights to value and influence function.
     blocks
-        The metric of resampled rows by block (see `bootstrap.resample_ranked`); None for DeLong.
+        The metric of resampled rows by block (see `bootstrap.resample_ranked`) for scores with many ties,
+        or None for no bootstrap.
+    tail
+        `area` for DeLong's components, which carry their own correction for few rows of a class; else `rank`.
     """
 
     positive: Bools
@@ -51,18 +61,20 @@ class Ranking:
     value: Callable[[Bools, Floats, Floats], Valued]
     blocks: Callable[[Floats, Floats], Floats] | None
     design: Design
+    tail: Tail = "rank"
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
-        """Return DeLong's interval, or the wider of influence-function t and bootstrap."""
+        """Return DeLong's interval, the influence-function t, or the wider of that and the bootstrap."""
         rows = self.design.live(rows)
         linear = self._linear(rows)
         positive, champion, candidate = self.positive[rows], self.champion[rows], self.candidate[rows]
         smaller = min(int(positive.sum()), int((~positive).sum()))
         resampled = None
-        if self.blocks is not None and self.design.simple:
+        plain = "DeLong" if self.tail == "area" else "influence-function t"
+        if self.blocks is not None and self.design.simple and in_steps(champion, candidate):
             values = linear.champion, linear.candidate
-            resampled = self._resampled(positive, champion, candidate, values, rules)
-        plain = "DeLong" if self.blocks is None else "influence-function t and bootstrap"
+            resampled = self._resampled(self.blocks, positive, (champion, candidate), values, rules)
+            plain += " and bootstrap"
         found = linear_estimate(
             linear,
             rules,
@@ -70,7 +82,7 @@ class Ranking:
             groups=self.design.groups(rows),
             resampled=resampled,
             slack=silent_slack(len(rows), rules.alpha, len(rows) / smaller),
-            tail="rank",
+            tail=self.tail,
         )
         if smaller >= LEAST_OF_A_CLASS:
             return found
@@ -80,7 +92,7 @@ class Ranking:
     def level(self, rows: Array, rules: Rules) -> Level:
         """Return the candidate's value; see `Measure.level`."""
         rows = self.design.live(rows)
-        return level_of_linear(self._linear(rows), rows, self.design, tail="rank")
+        return level_of_linear(self._linear(rows), rows, self.design, tail=self.tail)
 
     def _linear(self, rows: Array) -> Linear:
         need(rows, 2)
@@ -88,14 +100,17 @@ class Ranking:
         first, second = (
             self.value(self.positive[rows], side[rows], weight) for side in (self.champion, self.candidate)
         )
-        # DeLong's components carry their own correction for few rows of a class.
-        return linear_of(first, second, weight, lost=0 if self.blocks is None else 1)
+        return linear_of(first, second, weight, lost=0 if self.tail == "area" else 1)
 
     def _resampled(
-        self, positive: Bools, champion: Floats, candidate: Floats, values: tuple[float, float], rules: Rules
+        self,
+        blocks: Callable[[Floats, Floats], Floats],
+        positive: Bools,
+        scores: tuple[Floats, Floats],
+        values: tuple[float, float],
+        rules: Rules,
     ) -> Floats:
-        blocks = self.blocks or bootstrap.ap_of_blocks
-        sides = (bootstrap.Ranked(champion, positive), bootstrap.Ranked(candidate, positive))
+        sides = tuple(bootstrap.Ranked(score, positive) for score in scores)
         drawn = bootstrap.resample_ranked(sides, blocks, len(positive), rules.seed)
         # Blocks of neighbouring scores move the value a little; what they say about its spread stays.
         whole = np.ones((len(positive), 8), dtype=np.uint8)
@@ -170,7 +185,7 @@ def ranking_measure(rule: MetricPolicy, pair: Pair) -> Measure:
     blocks: Callable[[Floats, Floats], Floats] | None = None
     value: Callable[[Bools, Floats, Floats], tuple[float, Floats]] = ranking.roc_auc
     if rule.metric == "average_precision":
-        value, blocks = ranking.average_precision, bootstrap.ap_of_blocks
+        value = ranking.average_precision
     if rule.metric == "recall_at_fpr":
         if rule.fpr is None or not 0 < rule.fpr < 1:
             raise UnknownMetricError("it needs `fpr`, the false positive rate to hold, between 0 and 1")
@@ -184,6 +199,7 @@ def ranking_measure(rule: MetricPolicy, pair: Pair) -> Measure:
             value=value,
             blocks=blocks,
             design=pair.design,
+            tail="area" if rule.metric == "roc_auc" else "rank",
         )
     return ManyRankings(
         truth=truth,
