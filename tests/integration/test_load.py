@@ -1,4 +1,4 @@
-"""Checks at once against one MLflow server on PostgreSQL: each has its own run and its own verdict."""
+"""What grows: checks at once against one MLflow server on PostgreSQL, and the rows of a holdout."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks.scale import checks
+from benchmarks.scale import checks, rows
 
 
 @pytest.mark.e2e
@@ -16,3 +16,13 @@ def test_checks_at_once_on_postgresql_are_all_right() -> None:
     assert [row["size"] for row in found["rows"]] == [1, 4]
     assert [row["requests that failed"] for row in found["rows"]] == [0, 0]
     assert found["exponents"]["requests"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_large_holdout_takes_a_few_hundred_bytes_a_row() -> None:
+    small, large = rows(quick=True)["rows"]
+    assert (small["size"], large["size"]) == (50_000, 200_000)
+    # 0.4 KB a row are measured; text as wide as numpy makes it took 1.2.
+    a_row = (large["peak memory (GiB)"] - small["peak memory (GiB)"]) * 2**30 / (200_000 - 50_000)
+    assert a_row < 700
+    assert large["peak memory (GiB)"] < 0.28
