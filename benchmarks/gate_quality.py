@@ -55,7 +55,7 @@ WITHOUT = (
 DONE = set()
 GROUPED_RUNS = {100: 2000, 300: 2000, 1000: 2000, 10_000: 1000}
 #: Fresh holdouts that verify a reference test and the power beside it, and the gap from which it is done.
-VERIFYING_RUNS, VERIFYING_MANY_ROWS, VERIFYING_GAP = 10_000, 3000, 0.03
+VERIFYING_RUNS, VERIFYING_MANY_ROWS, VERIFYING_GAP = 5000, 2000, 0.03
 
 
 def shares(scale):
