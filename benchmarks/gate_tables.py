@@ -199,6 +199,36 @@ def without(rows):
         )
 
 
+def exact(rows):
+    """Yield the largest exact sizes of the test of accuracy, without any simulation."""
+    yield "| n | largest exact rate of falsely non-inferior over the cells | disagreement | margin |"
+    yield "|--:|--:|--:|--:|"
+    cells = defaultdict(list)
+    for row in rows:
+        cells[row["n"]].append(row)
+    for n, found in sorted(cells.items()):
+        row = max(found, key=lambda one: one["exact_non_inferior"])
+        yield f"| {n:,} | {row['exact_non_inferior']:.4f} | {row['disagreement']} | {row['margin']} |"
+
+
+def unlucky(rows):
+    """Yield the error rates of the cells that were furthest above their limit, on fresh holdouts."""
+    yield (
+        "| metric | n | disagreement | prevalence | AUC | group | runs "
+        "| non-inferior, first / fresh | worse, first / fresh |"
+    )
+    yield "|:--|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for row in rows:
+        rates = " | ".join(
+            f"{row['first']['loss 1m'][key]:.3f} / {row['loss 1m'][key]:.4f}"
+            for key in ("non_inferior", "worse")
+        )
+        yield (
+            f"| {_name(row)} | {row['n']:,} | {row['disagreement']} | {row['prevalence']} | {row['auc']} "
+            f"| {row['group']} | {row['runs']:,} | {rates} |"
+        )
+
+
 def textbook(rows):
     """Yield how often the textbook test errs where ours is held to the same limit."""
     yield "| metric | textbook falsely passes, mean (worst) | ours, mean (worst) |"
@@ -271,11 +301,14 @@ def blocks(folder):
     grid = [row for name in ("accuracy", "alone", "groups") for row in found[name]["rows"]]
     cells = [row for row in grid if "loss 1m" in row]
     alone = [row for row in cells if row.get("group", 1) == 1]
-    again = found["verified"]["rows"]
+    twice = found["verified"]["rows"]
+    again = [row for row in twice if "power" in row["reasons"]]
     lines = {
         "runs": runs(found),
         "error rates": error_rates(cells + found["hard"]["rows"]),
         "worst": worst(cells + found["hard"]["rows"]),
+        "exact": exact(found["accuracy"]["rows"]),
+        "unlucky": unlucky([row for row in twice if "error" in row["reasons"]]),
         "textbook": textbook([row for row in cells if row["kind"] != "accuracy"]),
         "naive": naive(alone),
         "power": power([row for row in cells if row["n"] // row.get("group", 1) >= LEAST_GROUPS]),

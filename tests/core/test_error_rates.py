@@ -148,7 +148,7 @@ def test_a_quantile_of_few_rows_is_as_unsure_as_one_row_makes_it():
     world = World(prevalence=0.5, auc=0.8, disagreement=0.02)
     drawn = world.draw(np.random.default_rng(13), runs, n, worse=True)
     found, loss = judge("quantile:0.9", world, drawn, None, 0), world.true_loss("quantile:0.9")
-    assert (found.plain > -loss).mean() < 0.05
+    assert (found.plain > -loss).mean() > 0.09
     assert (found.lower > -loss).mean() <= 0.05
     assert (found.upper < -loss).mean() <= 0.05
 
