@@ -191,7 +191,7 @@ class World:
             console=TerminalConsole(stream=io.StringIO()),
             environ=environment,
             python=Path(sys.executable),
-            timeout=120,
+            timeout=3600 if self.patient else 120,
         )
         return story.tools(folder, forge=forge, pipeline=lambda: pipeline)
 
@@ -353,7 +353,7 @@ def _templates(
 
 
 def _trusting(authority: Path) -> dict[str, str]:
-    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE")
     return dict.fromkeys(names, str(authority))
 
 
