@@ -157,6 +157,8 @@ class World:
             report = story.promote() if verb == "promote" else story.rollback(reason="alarms")
         except MlopsCiError as error:
             return error.exit_code, str(error)
+        except Exception as error:  # noqa: BLE001 (a crash is an outcome)
+            return 70, f"crashed: {error!r}"
         return report.exit_code, report.headline
 
     def _check(self, story: Story) -> tuple[int, str]:
