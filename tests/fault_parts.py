@@ -157,6 +157,8 @@ class World:
             report = story.promote() if verb == "promote" else story.rollback(reason="alarms")
         except MlopsCiError as error:
             return error.exit_code, str(error)
+        except Exception as error:  # noqa: BLE001 (a crash is an outcome)
+            return 70, f"crashed: {error!r}"
         return report.exit_code, report.headline
 
     def _check(self, story: Story) -> tuple[int, str]:
@@ -191,7 +193,7 @@ class World:
             console=TerminalConsole(stream=io.StringIO()),
             environ=environment,
             python=Path(sys.executable),
-            timeout=120,
+            timeout=3600 if self.patient else 120,
         )
         return story.tools(folder, forge=forge, pipeline=lambda: pipeline)
 
@@ -353,7 +355,7 @@ def _templates(
 
 
 def _trusting(authority: Path) -> dict[str, str]:
-    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE")
     return dict.fromkeys(names, str(authority))
 
 

@@ -65,6 +65,8 @@ def s3_store(folder: Path) -> Iterator[int]:
     command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={ports[0]}", f"-s3.config={config}"]
     command += [f"-master.port={ports[1]}", f"-volume.port={ports[2]}", f"-filer.port={ports[3]}"]
     command += ["-master.volumeSizeLimitMB=64", "-volume.max=100"]
+    # Of a second store on the machine the ports of these are taken; and it would report statistics of itself.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     with running(command, folder / "weed.log", cwd=folder):
         client = boto3.client(
             "s3",

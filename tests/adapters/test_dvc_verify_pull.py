@@ -1,7 +1,12 @@
 """`reproduce: verify` and `pull`: nothing runs; what is not proven is refused."""
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from dvc_repo import DvcRepo, Recorder
+from fakes.fault_proxy import Fault, FaultProxy
 
 from mlops_ci.errors import PipelineError, ServiceError, UsageError
 
@@ -117,3 +122,21 @@ def test_a_corrupted_object_is_refused(dvc_repo: DvcRepo) -> None:
     with pytest.raises(PipelineError, match=r"reports/predictions\.csv"):
         clone.pipeline().reproduce("pull", ["evaluate"], NEEDED)
     assert not (clone.root / "reports/predictions.csv").exists()
+
+
+@pytest.mark.parametrize("path", ["reports/predictions.csv", "models"])
+def test_a_portals_page_in_the_place_of_an_object_stays_nowhere(dvc_repo: DvcRepo, path: str) -> None:
+    """DVC keeps what an HTTP server or S3 hands out under the checksum of what was asked for."""
+    clone = dvc_repo.clone()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(dvc_repo.remote))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with FaultProxy(f"http://127.0.0.1:{server.server_port}") as proxy:
+            clone.edit(".dvc/config", "../../remote", proxy.url)
+            proxy.arm(Fault("html", 0))
+            with pytest.raises(ServiceError, match="DVC remote: "):
+                clone.pipeline().reproduce("pull", ["evaluate"], [path])
+            proxy.arm()
+            clone.pipeline().reproduce("pull", ["evaluate"], [path])
+        server.shutdown()
+    assert (clone.root / path).exists()

@@ -12,7 +12,7 @@ from mlflow_parts import candidate, saved_model
 
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.core import tags as tag
-from mlops_ci.errors import EvidenceError
+from mlops_ci.errors import EvidenceError, ServiceError
 
 MODEL = "malware-detector"
 
@@ -74,3 +74,26 @@ def test_names_that_mlflow_would_lose_are_refused(
     (tmp_path / "models" / name).write_text("a")
     with pytest.raises(EvidenceError, match="MLflow cannot keep a file named"):
         registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
+
+
+def test_a_page_in_the_place_of_a_model_is_not_called_a_changed_model(
+    sqlite_registry: MlflowRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind a portal hands out its page with status 200, and lists what it really holds."""
+    model = tmp_path / "a-model"
+    model.mkdir()
+    (model / "model.json").write_text("{}")
+    with sqlite_registry._connection.calls("make a run") as client:
+        run = client.create_run(client.create_experiment("e")).info.run_id
+        client.log_artifacts(run, str(model), "model")
+    assert sqlite_registry.download(run, "model", tmp_path / "here").is_dir()
+    real = type(client).download_artifacts
+
+    def portal(self: Any, run_id: str, path: str, into: str) -> str:
+        fetched = real(self, run_id, path, into)
+        (Path(fetched) / "model.json").write_text("<html>Please log in.</html>")
+        return str(fetched)
+
+    monkeypatch.setattr(type(client), "download_artifacts", portal)
+    with pytest.raises(ServiceError, match=r"MLflow's artifact store: it handed out 27 bytes .*model\.json"):
+        sqlite_registry.download(run, "model", tmp_path / "there")

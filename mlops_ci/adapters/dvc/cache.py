@@ -39,7 +39,31 @@ class Cache:
             return False
         if not tracked.checksum.endswith(".dir"):
             return True
-        return all(self._object(tracked, md5).is_file() for _, md5 in self._listing(tracked))
+        return not self._spoiled(tracked, tracked.checksum) and all(
+            self._object(tracked, md5).is_file() for _, md5 in self._listing(tracked)
+        )
+
+    def drop_spoiled(self, tracked: Sequence[Tracked]) -> list[Tracked]:
+        """Remove objects that are not what their name says; return what they were for.
+
+        DVC believes what a remote hands out: a portal's page with status 200 becomes an object.
+        """
+        return [one for one in tracked if self._drop_spoiled(one)]
+
+    def _drop_spoiled(self, tracked: Tracked) -> bool:
+        names = [tracked.checksum]
+        if tracked.checksum.endswith(".dir") and self._object(tracked, tracked.checksum).is_file():
+            whole = not self._spoiled(tracked, tracked.checksum)
+            names += [md5 for _, md5 in self._listing(tracked)] if whole else []
+        spoiled = [self._object(tracked, name) for name in names if self._spoiled(tracked, name)]
+        for path in spoiled:
+            path.unlink(missing_ok=True)
+        return bool(spoiled)
+
+    def _spoiled(self, tracked: Tracked, checksum: str) -> bool:
+        path = self._object(tracked, checksum)
+        known = tracked.entry.get("hash") == "md5" and path.is_file()
+        return known and md5_of(path) != checksum.removesuffix(".dir")
 
     def place(self, tracked: Tracked) -> None:
         """Copy a tracked path from the cache to where it belongs in the work tree.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlops_ci.adapters.dvc.cache import Cache, total_size
@@ -10,6 +10,7 @@ from mlops_ci.adapters.dvc.graph import Tracked
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, failure
 from mlops_ci.adapters.ports import Console
+from mlops_ci.errors import ServiceError
 
 _COPIED = 100_000_000
 
@@ -44,7 +45,7 @@ class Store:
         if stored and self.remote.configured():
             size = total_size(stored) / 1e6
             with self.console.group(f"DVC: fetch {_count(len(stored), 'path')} ({size:,.1f} MB)"):
-                self.remote.fetch(stored)
+                self._fetch(stored)
             if not all(self.cache.whole(one) for one in stored):
                 self.remote.check_reachable()
         if imported:
@@ -52,6 +53,24 @@ class Store:
             with self.console.group(f"DVC: fetch {_count(len(imported), 'import')}"):
                 self.dvc.call("fetch", "--", *(one.path for one in imported))
         return [one for one in absent if not (one.cached and one.checksum and self.cache.whole(one))]
+
+    def _fetch(self, wanted: Sequence[Tracked]) -> None:
+        """Fetch what the remote has, and see that it is what was asked for; once more where it is not."""
+        self.remote.fetch(wanted)
+        spoiled = self.cache.drop_spoiled(wanted)
+        if not spoiled:
+            return
+        self.remote.fetch(wanted)
+        self.cache.drop_spoiled(wanted)
+        # A remote in a folder loses what DVC finds to be broken: what is not there now is not missing.
+        still = [one.path for one in spoiled if not self.cache.whole(one)]
+        if still:
+            raise ServiceError(
+                "DVC remote",
+                f"it hands out other bytes than the checksum says, of {', '.join(still)}",
+                remedy="See what it answers there (a proxy's login page?); if its copy is broken, run "
+                "`dvc push` where the pipeline ran.",
+            )
 
     def bring(self, tracked: Iterable[Tracked]) -> list[Tracked]:
         """Fetch, and check out what is not in the work tree; return what is nowhere."""

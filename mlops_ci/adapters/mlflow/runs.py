@@ -231,7 +231,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
 
     try:
-        return Path(client.download_artifacts(run_id, artifact, str(into)))
+        fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
     except MlflowException as failure:
         if failure.error_code not in (MISSING, INVALID):
             raise
@@ -240,6 +240,21 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
             f"it lists '{artifact}' of run {run_id}, but does not hand it out",
             remedy="Look at the server and its artifact store, then run this again.",
         ) from failure
+    _check_arrived(client, run_id, artifact, fetched)
+    return fetched
+
+
+def _check_arrived(client: Any, run_id: str, artifact: str, fetched: Path) -> None:
+    """Refuse files of another size than the run lists: a proxy's page is not someone's change of a model."""
+    got = {posixpath.normpath(posixpath.join(artifact, path)): size for path, size in local_files(fetched)}
+    listed = dict(remote_files(client, run_id, {posixpath.dirname(path) for path in got}))
+    for path, size in got.items():
+        if listed.get(path) not in (None, size):
+            raise ServiceError(
+                "MLflow's artifact store",
+                f"it handed out {size} bytes as '{path}' of run {run_id}, and lists it with {listed[path]}",
+                remedy="See what it answers there (a proxy's login page?), then run this again.",
+            )
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
