@@ -91,7 +91,7 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     text = whole if len(whole) <= 300 else whole[:300] + "..."
     status = getattr(getattr(failure, "response", None), "status_code", 0)
     address = next((public(uri) for uri in uris if _host(uri) and _host(uri) in whole), public(uris[0]))
-    if _TRANSFERS.search(whole) or _of_a_store(failure):
+    if of_a_store(failure):
         sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)
         return ServiceError(
             "MLflow's artifact store",
@@ -130,8 +130,10 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     return ServiceError("MLflow", problem, remedy="Check the address and the server, then run this again.")
 
 
-def _of_a_store(failure: BaseException) -> bool:
+def of_a_store(failure: BaseException) -> bool:
     """Say whether a failure came of the store that holds the artifacts, which is not MLflow's server."""
+    if _TRANSFERS.search(" ".join(str(failure).split())):
+        return True
     seen: BaseException | None = failure
     while seen is not None:
         if type(seen).__module__.partition(".")[0] in STORES:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, patiently
+from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, of_a_store, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, ServiceError
@@ -233,7 +233,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
     try:
         fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
     except MlflowException as failure:
-        if failure.error_code not in (MISSING, INVALID):
+        if failure.error_code not in (MISSING, INVALID) or of_a_store(failure):
             raise
         raise ServiceError(
             "MLflow",
