@@ -43,7 +43,7 @@ ALPHA = 0.05
 RESAMPLES = 200
 #: Values of a chunk of holdouts.
 CHUNK = 400_000
-TAILS = {"roc_auc": "area", "average_precision": "rank", RECALL: "rank", "r2": "ratio"}
+TAILS = {"roc_auc": "area", "average_precision": "rank", RECALL: "threshold", "r2": "ratio"}
 #: Kinds that no bootstrap judges besides.
 PLAIN = {*LOSSES, *RANKS, RECALL, f"quantile:{QUANTILE}"}
 TRUE, FIRST, SECOND = (np.arange(8) >> np.array([[2], [1], [0]])) & 1

@@ -224,7 +224,7 @@ class World:
                 value=value.get(kind, recall),
                 blocks=partial(bootstrap.recall_of_blocks, fpr=FPR) if kind == RECALL else None,
                 design=design,
-                tail="area" if kind == "roc_auc" else "rank",
+                tail={"roc_auc": "area", "average_precision": "rank"}.get(kind, "threshold"),
             )
         if kind in {"log_loss", "brier_score"}:
             said = self.probabilities(first, 1.0), self.probabilities(second, drawn.spread)

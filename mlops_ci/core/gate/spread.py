@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.floating[Any]]
-#: What kind of metric it is: `smooth` (means, F1, RMSE), `area` (AUC), `rank` (average precision, recall at a
-#: false positive rate), `ratio` (R2).
-Tail = Literal["smooth", "area", "rank", "ratio"]
+#: What kind of metric it is: `smooth` (means, F1, RMSE), `area` (AUC), `rank` (average precision),
+#: `threshold` (recall at a false positive rate), `ratio` (R2).
+Tail = Literal["smooth", "area", "rank", "threshold", "ratio"]
 
 #: How strongly the bounds lean away from the longer tail. With rankings and R2 the error itself
 #: depends on the difference, more than the third moment of the contributions tells.
-LEAN: dict[Tail, float] = {"smooth": 0.0, "area": 1.5, "rank": 2.0, "ratio": 3.0}
+LEAN: dict[Tail, float] = {"smooth": 0.0, "threshold": 0.5, "area": 1.5, "rank": 2.0, "ratio": 3.0}
 #: Fewer effective observations than this prove nothing, whatever the interval says; of smooth metrics they
 #: prove less: their bounds are moved away by as much as they fall short.
 LEAST_EFFECTIVE = 4.0

@@ -30,6 +30,8 @@ from mlops_ci.core.gate.pair import Pair, probabilities
 from mlops_ci.core.gate.spread import Tail
 from mlops_ci.core.policy import MetricPolicy
 
+_TAILS: dict[str, Tail] = {"roc_auc": "area", "average_precision": "rank", "recall_at_fpr": "threshold"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
@@ -52,7 +54,8 @@ class Ranking:
         The metric of resampled rows by block (see `bootstrap.resample_ranked`) for scores with many ties,
         or None for no bootstrap.
     tail
-        `area` for DeLong's components, which carry their own correction for few rows of a class; else `rank`.
+        `area` for DeLong's components, which carry their own correction for few rows of a class; `rank` for
+        average precision; `threshold` for recall at a false positive rate.
     """
 
     positive: Bools
@@ -199,7 +202,7 @@ def ranking_measure(rule: MetricPolicy, pair: Pair) -> Measure:
             value=value,
             blocks=blocks,
             design=pair.design,
-            tail="area" if rule.metric == "roc_auc" else "rank",
+            tail=_TAILS[rule.metric],
         )
     return ManyRankings(
         truth=truth,
