@@ -16,7 +16,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 from dvc_repo import DvcRepo, copy_dvc_repo, search_path
 from fakes.fault_proxy import Fault, FaultProxy, make_certificates
 from fakes.git_server import GitServer
@@ -311,6 +310,8 @@ def world(
             stack.enter_context(
                 _environment(s3_environment(s3) | {"MLFLOW_S3_ENDPOINT_URL": proxies["s3"].url})
             )
+            import boto3
+
             client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{s3}")
         templates = _templates(folder, server, dvc_template, proxies.get("s3"), patient=patient)
         git = stack.enter_context(GitServer(folder, writers=[""]))
