@@ -48,11 +48,8 @@ NAMES = {
 }
 RIGHT = {"check": 1, "promote": 0, "rollback": 0}
 """Exit codes without a fault: the check is of a worse model."""
-LONGEST = 60.0
-"""Seconds that a case may take with the shortened patience, on a machine that is busy with other things."""
 # A stated share of the real patience, so that a run of hundreds of cases takes minutes.
 IMPATIENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
@@ -116,7 +113,6 @@ class World:
         for proxy in self.proxies.values():
             proxy.arm()
         problems = self._judged(verb, service, story, code, said)
-        problems += [f"took {took:.0f} s"] if took > LONGEST and not self.patient else []
         for name, proxy in self.proxies.items():
             proxy.seen = seen[name]
         at = fault.at if fault else 0
@@ -256,17 +252,17 @@ class Store:
 
 
 @contextlib.contextmanager
-def impatient() -> Iterator[None]:
-    """Shorten all patience to a share: the tries stay as many, but for MLflow's."""
+def impatient(seconds: float = 1.0) -> Iterator[None]:
+    """Shorten all patience to so many seconds a request: the tries stay as many, but for MLflow's."""
     from botocore.config import Config
 
     before = dict(os.environ)
     kept = http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time, remote.PATIENCE
     timeouts = {name: Config.OPTION_DEFAULTS[name] for name in ("connect_timeout", "read_timeout")}
-    os.environ.update(IMPATIENT)
-    http.READ_TIMEOUT, ledger._TIMEOUT, remote.PATIENCE = 1.0, 2, 20.0
+    os.environ.update(IMPATIENT | {"MLFLOW_HTTP_REQUEST_TIMEOUT": f"{seconds:.0f}"})
+    http.READ_TIMEOUT, ledger._TIMEOUT, remote.PATIENCE = seconds, round(2 * seconds), 20.0 * seconds
     ledger.time = SimpleNamespace(sleep=lambda _: None)  # type: ignore[assignment]
-    Config.OPTION_DEFAULTS.update(dict.fromkeys(timeouts, 1.0))
+    Config.OPTION_DEFAULTS.update(dict.fromkeys(timeouts, seconds))
     _cached_get_s3_client.cache_clear()
     try:
         yield

@@ -76,8 +76,9 @@ def test_names_that_mlflow_would_lose_are_refused(
         registry.record(candidate(tmp_path, artifacts={"model": tmp_path / "models"}))
 
 
+@pytest.mark.parametrize("page", ["<html>Please log in.</html>", None], ids=["of a file", "of a listing"])
 def test_a_page_in_the_place_of_a_model_is_not_called_a_changed_model(
-    sqlite_registry: MlflowRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_registry: MlflowRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str | None
 ) -> None:
     """A server behind a portal hands out its page with status 200, and lists what it really holds."""
     model = tmp_path / "a-model"
@@ -91,9 +92,12 @@ def test_a_page_in_the_place_of_a_model_is_not_called_a_changed_model(
 
     def portal(self: Any, run_id: str, path: str, into: str) -> str:
         fetched = real(self, run_id, path, into)
-        (Path(fetched) / "model.json").write_text("<html>Please log in.</html>")
+        file = Path(fetched) / "model.json"
+        file.write_text(page) if page else file.unlink()
         return str(fetched)
 
     monkeypatch.setattr(type(client), "download_artifacts", portal)
-    with pytest.raises(ServiceError, match=r"MLflow's artifact store: it handed out 27 bytes .*model\.json"):
+    with pytest.raises(
+        ServiceError, match=r"MLflow's artifact store: .*model/model\.json.* is not what it lists"
+    ):
         sqlite_registry.download(run, "model", tmp_path / "there")

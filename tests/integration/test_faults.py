@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,28 @@ from dvc_repo import DvcRepo
 from fakes.fault_proxy import Fault, FaultProxy
 from fakes.git_server import GitServer
 from fault_parts import VERBS, impatient, world
-from mlflow_parts import Server, start_server
+from mlflow_parts import Server, emptied, start_server
 from promotion_parts import Story
 from real_parts import s3_store
 
 from benchmarks.faults import cases
+from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.core.ledger import project
 from mlops_ci.errors import ServiceError
 
 PUSH = 5
 """Number of the request that pushes the first line."""
+
+
+#: Seconds a request: services that are well have to answer in them while other tests run.
+UNHURRIED = 4.0
+
+
+@pytest.fixture
+def server(mlflow_server: Server) -> Iterator[Server]:
+    """The whole run's server, left without this test's models."""
+    yield mlflow_server
+    emptied(MlflowRegistry(mlflow_server.uri))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +45,7 @@ def test_a_ledger_that_breaks_when_it_is_written(
     with (
         GitServer(story.origin.parent, writers=[""]) as git,
         FaultProxy(git.url) as proxy,
-        impatient(),
+        impatient(UNHURRIED),
     ):
         told = replace(story, ledger_url=f"{proxy.url}/origin.git")
         # Reading an empty branch asks twice; then a push asks where the branch is, and sends.
@@ -57,10 +70,10 @@ def test_a_ledger_that_breaks_when_it_is_written(
 
 @pytest.mark.slow
 def test_a_fixed_sample_of_faults_at_every_verb(
-    tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo
+    tmp_path: Path, server: Server, dvc_template: DvcRepo
 ) -> None:
     modes = ["slow", "reset", "lost", "half", "429", "500", "503", "html"]
-    with world(tmp_path, mlflow_server, dvc_template) as found, impatient():
+    with world(tmp_path, server, dvc_template) as found, impatient(UNHURRIED):
         clean = {verb: found.clean(verb) for verb in VERBS}
         outcomes = [found.run(*case) for case in cases(clean, 3, 24, modes)]
         # A page of HTML where the ledger is read first was taken for an empty one.
@@ -70,8 +83,8 @@ def test_a_fixed_sample_of_faults_at_every_verb(
 
 
 @pytest.mark.slow
-def test_an_expired_certificate_is_said(tmp_path: Path, mlflow_server: Server, dvc_template: DvcRepo) -> None:
-    with world(tmp_path, mlflow_server, dvc_template, tls=True) as found, impatient():
+def test_an_expired_certificate_is_said(tmp_path: Path, server: Server, dvc_template: DvcRepo) -> None:
+    with world(tmp_path, server, dvc_template, tls=True) as found, impatient(UNHURRIED):
         outcomes = [
             found.run("check", "mlflow", Fault("expired", 0)),
             found.run("promote", "git", Fault("expired", 4)),
@@ -90,7 +103,7 @@ def test_an_s3_store_that_breaks(tmp_path: Path, dvc_template: DvcRepo) -> None:
         s3_store(tmp_path / "s3") as port,
         start_server(tmp_path / "server", artifacts="s3://mlflow/artifacts") as server,
         world(tmp_path / "world", server, dvc_template, s3=port) as found,
-        impatient(),
+        impatient(UNHURRIED),
     ):
         asked = found.clean("check")["s3"]
         dvc = next(at for at, request in enumerate(asked) if request.startswith("GET /dvc/data"))

@@ -32,6 +32,7 @@ ACCUMULATED_VALUES = 100
 BREAKING = re.compile(r"[#?%\\\x00-\x1f]")
 """MLflow does not escape names in URLs: these are kept elsewhere, or cannot be fetched again."""
 
+STORE = "MLflow's artifact store"
 ADOPTED_FOLDER = "mlops_ci"
 """Where our artifacts go in a user's own run: never among theirs."""
 
@@ -177,7 +178,7 @@ def upload(client: Any, run_id: str, local: Path, target: str) -> None:
     for path, size in sent.items():
         if kept.get(path) != size:
             raise ServiceError(
-                "MLflow",
+                STORE,
                 f"'{path}' did not arrive in run {run_id} as it was sent",
                 remedy="Run this again; if it stays so, look at the artifact store.",
             )
@@ -236,7 +237,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
         if failure.error_code not in (MISSING, INVALID) or of_a_store(failure):
             raise
         raise ServiceError(
-            "MLflow",
+            STORE,
             f"it lists '{artifact}' of run {run_id}, but does not hand it out",
             remedy="Look at the server and its artifact store, then run this again.",
         ) from failure
@@ -245,16 +246,35 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
 
 
 def _check_arrived(client: Any, run_id: str, artifact: str, fetched: Path) -> None:
-    """Refuse files of another size than the run lists: a proxy's page is not someone's change of a model."""
+    """Refuse other files, or of another size, than the run lists.
+
+    A proxy's page in the place of a file, or of the listing that a folder is fetched by, is not someone's
+    change of a model.
+    """
     got = {posixpath.normpath(posixpath.join(artifact, path)): size for path, size in local_files(fetched)}
-    listed = dict(remote_files(client, run_id, {posixpath.dirname(path) for path in got}))
-    for path, size in got.items():
-        if listed.get(path) not in (None, size):
-            raise ServiceError(
-                "MLflow's artifact store",
-                f"it handed out {size} bytes as '{path}' of run {run_id}, and lists it with {listed[path]}",
-                remedy="See what it answers there (a proxy's login page?), then run this again.",
-            )
+    if fetched.is_dir():
+        listed = dict(_inside(client, run_id, artifact))
+    else:
+        parent = posixpath.dirname(artifact)
+        listed = {path: size for path, size in remote_files(client, run_id, [parent]) if path == artifact}
+    other = sorted(got.keys() ^ listed.keys())
+    # Not every store knows sizes.
+    other += [path for path in got.keys() & listed.keys() if listed[path] not in (None, got[path])]
+    if other:
+        raise ServiceError(
+            STORE,
+            f"what it handed out as '{other[0]}' of run {run_id} is not what it lists",
+            remedy="See what it answers there (a proxy's login page?), then run this again.",
+        )
+
+
+def _inside(client: Any, run_id: str, folder: str) -> Iterator[tuple[str, int]]:
+    """Yield (artifact path, size) of all files below a folder of a run."""
+    for item in client.list_artifacts(run_id, folder):
+        if item.is_dir:
+            yield from _inside(client, run_id, item.path)
+        else:
+            yield item.path, item.file_size
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
