@@ -29,6 +29,7 @@ from benchmarks.gate_worlds import (
 from mlops_ci.core.gate import bootstrap
 from mlops_ci.core.gate.measures.base import LEAST_OF_A_CLASS
 from mlops_ci.core.gate.measures.custom import JACKKNIFE_BLOCKS
+from mlops_ci.core.gate.measures.rankings import TAILS as RANKINGS
 from mlops_ci.core.gate.proportions import tango_statistic
 from mlops_ci.core.gate.shares import GROUP_LEAN, PRIOR_GROUPS
 from mlops_ci.core.gate.spread import (
@@ -43,7 +44,7 @@ ALPHA = 0.05
 RESAMPLES = 200
 #: Values of a chunk of holdouts.
 CHUNK = 400_000
-TAILS = {"roc_auc": "area", "average_precision": "rank", RECALL: "threshold", "r2": "ratio"}
+TAILS = RANKINGS | {RECALL: RANKINGS["recall_at_fpr"], "r2": "ratio"}
 #: Kinds that no bootstrap judges besides.
 PLAIN = {*LOSSES, *RANKS, RECALL, f"quantile:{QUANTILE}"}
 TRUE, FIRST, SECOND = (np.arange(8) >> np.array([[2], [1], [0]])) & 1

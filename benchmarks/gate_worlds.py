@@ -17,7 +17,7 @@ from mlops_ci.core.gate.measures.columns import Quantile
 from mlops_ci.core.gate.measures.custom import Custom
 from mlops_ci.core.gate.measures.labels import Labels, label_value
 from mlops_ci.core.gate.measures.loss import Loss
-from mlops_ci.core.gate.measures.rankings import Ranking
+from mlops_ci.core.gate.measures.rankings import TAILS, Ranking
 from mlops_ci.core.gate.measures.regression import Regression, _r2_of_means, _rmse_of_means
 from mlops_ci.core.gate.measures.share import Share
 
@@ -224,7 +224,7 @@ class World:
                 value=value.get(kind, recall),
                 blocks=partial(bootstrap.recall_of_blocks, fpr=FPR) if kind == RECALL else None,
                 design=design,
-                tail={"roc_auc": "area", "average_precision": "rank"}.get(kind, "threshold"),
+                tail=TAILS[kind.partition(":")[0]],
             )
         if kind in {"log_loss", "brier_score"}:
             said = self.probabilities(first, 1.0), self.probabilities(second, drawn.spread)

@@ -75,10 +75,10 @@ def repository(python: Path, place: Path) -> None:
         folder.mkdir()
         (folder / "metrics.json").write_text(json.dumps({"accuracy": scored(place / "champion.csv")}))
         (folder / "dvc.yaml").write_text("metrics:\n- metrics.json\n")
-        git(folder, "init", "-q")
+        quiet("git", "init", "-q", folder=folder)
         quiet(python.parent / "dvc", "init", "-q", folder=folder)
-        git(folder, "add", "--all")
-        git(folder, "commit", "-qm", "champion")
+        quiet("git", "add", "--all", folder=folder)
+        quiet("git", "commit", "-qm", "champion", folder=folder)
         (folder / "metrics.json").write_text(json.dumps({"accuracy": scored(place / f"{name}.csv")}))
 
 
@@ -86,8 +86,8 @@ def tags(python: Path, place: Path) -> None:
     """Register a version in a git repository, for `gto show` to find."""
     folder = place / "registry"
     folder.mkdir()
-    git(folder, "init", "-q")
-    git(folder, "commit", "-q", "--allow-empty", "-m", "x")
+    quiet("git", "init", "-q", folder=folder)
+    quiet("git", "commit", "-q", "--allow-empty", "-m", "x", folder=folder)
     quiet(python.parent / "gto", "register", "model", "--version", "v1.0.0", folder=folder)
 
 
@@ -149,14 +149,6 @@ PEERS = (
         compares=False,
     ),
 )
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """Run git with a name of its own."""
-    name = {
-        f"GIT_{who}_{what}": "x@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    subprocess.run(["git", *arguments], cwd=folder, env={**os.environ, **name}, check=True)
 
 
 def quiet(*command: object, folder: Path) -> None:

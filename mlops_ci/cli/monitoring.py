@@ -75,7 +75,7 @@ def monitor(**options: Any) -> int:
         report = run(unit.settings, tools, watch, session.source, dry_run=options["dry_run"])
         return report if options["dry_run"] else _with_issue(session, unit, report)
 
-    return each(options, verb, command="monitor", begun=())
+    return each(options, verb, begun=())
 
 
 def _trends(session: Session, unit: Unit) -> Any:
@@ -121,7 +121,6 @@ def retrain(**options: Any) -> int:
         lambda session, unit, tools: run(
             unit.settings, tools, session.source, now=options["at"], dry_run=options["dry_run"]
         ),
-        command="retrain",
         begun=(),
     )
 

@@ -37,6 +37,13 @@ REUSABLE = ("gate", "promote", "canary", "monitor", "retrain")
 CALLED = tuple(f".github/workflows/{name}.yml" for name in REUSABLE)
 
 
+def calling(name: str, permissions: str, *given: str, on: str = "[schedule, repository_dispatch]") -> str:
+    """Return a workflow that calls a reusable one of ours; `given` are its inputs, a line each."""
+    lines = ["name: calling", f"on: {on}", "jobs:", "  call:", f"    permissions: {permissions}"]
+    lines += [f"    uses: OWNER/mlops-ci/.github/workflows/{name}.yml@REF", "    with:"]
+    return "\n".join([*lines, *(f"      {one}" for one in given), ""])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
     """A line beside the run."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from act import Hub, Run, export_action
+from act import Hub, Run, calling, export_action
 from fakes.github import GitHub
 from mlflow_parts import Server, emptied
 from production_rows import DATA, newer, served
@@ -36,17 +36,7 @@ CALLERS = {
     "retrain": ("{contents: write, pull-requests: write}", "newer-data: cp newer.csv data/digits.csv"),
     "canary": ("{contents: write}", "outcomes: test -e production/served.csv"),
 }
-CALLER = """\
-name: calling
-on: [schedule, repository_dispatch]
-jobs:
-  call:
-    permissions: PERMISSIONS
-    uses: OWNER/mlops-ci/.github/workflows/NAME.yml@REF
-    with:
-      mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
-      INPUT
-"""
+URI = "mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}"
 # What a team writes in the place of the comment in retrain.yml.
 EXPORT = "- run: python -c \"import pathlib; p = pathlib.Path('data/digits.csv'); rows = pathlib.Path('newer.csv').read_text(); p.write_text(rows)\""
 
@@ -85,8 +75,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
             retraining.read_text().replace("# - run: python src/export.py data/train.csv", EXPORT)
         )
         for name, (permissions, given) in CALLERS.items():
-            caller = CALLER.replace("PERMISSIONS", permissions).replace("NAME", name).replace("INPUT", given)
-            (tree / ".github" / "workflows" / f"calling-{name}.yml").write_text(caller)
+            caller = tree / ".github" / "workflows" / f"calling-{name}.yml"
+            caller.write_text(calling(name, permissions, URI, given))
         with (tree / "mlops-ci.yaml").open("a") as file:
             file.write(MORE)
         (tree / "newer.csv").write_text(newer(tree / DATA))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from act import REUSABLE, Hub
+from act import REUSABLE, Hub, calling
 from fakes.github import GitHub
 
 pytestmark = pytest.mark.e2e
@@ -44,17 +44,9 @@ STAND_IN = {
         ],
     },
 }
-CALLER = """\
-on: [pull_request, push]
-jobs:
-  call:
-    permissions: {{contents: write, pull-requests: write}}
-    uses: OWNER/mlops-ci/.github/workflows/{name}.yml@REF
-    with:
-      mlflow-tracking-uri: http://mlflow.example
-    secrets:
-      MLFLOW_TRACKING_TOKEN: very-secret
-"""
+URI = "mlflow-tracking-uri: http://mlflow.example"
+CHANGES = "{contents: write, pull-requests: write}"
+SECRET = "    secrets:\n      MLFLOW_TRACKING_TOKEN: very-secret\n"
 
 
 # Of each further workflow: what its caller gives, the event, and what its steps are to say.
@@ -80,28 +72,18 @@ WATCHING = {
         [f"verb=data {SAYS} key=yes config=models.yaml model=suns app=yes brought=newer"],
     ),
 }
-WATCHER = """\
-on: [schedule, repository_dispatch]
-jobs:
-  call:
-    permissions: PERMISSIONS
-    uses: OWNER/mlops-ci/.github/workflows/NAME.yml@REF
-    with:
-      mlflow-tracking-uri: http://mlflow.example
-      config: models.yaml
-      INPUT
-    secrets: inherit
-"""
 
 
 @pytest.fixture
 def hub(tmp_path: Path, github: GitHub) -> Hub:
     made = Hub(tmp_path, github)
-    files = {f".github/workflows/{name}.yml": CALLER.format(name=name) for name in ("gate", "promote")}
+    files = {
+        f".github/workflows/{name}.yml": calling(name, CHANGES, URI, on="[pull_request, push]") + SECRET
+        for name in ("gate", "promote")
+    }
     files |= {
-        f".github/workflows/{name}.yml": WATCHER.replace("PERMISSIONS", granted)
-        .replace("NAME", name)
-        .replace("INPUT", given)
+        f".github/workflows/{name}.yml": calling(name, granted, URI, "config: models.yaml", given)
+        + "    secrets: inherit\n"
         for name, (granted, given, _) in WATCHING.items()
     }
     made.commit({"requirements.txt": "", **files}, message="base")

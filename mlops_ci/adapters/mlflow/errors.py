@@ -20,6 +20,7 @@ DENIED = ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED")
 # As sqlite, PostgreSQL, MySQL and SQL Server say that a row was inserted by someone else just now.
 COLLIDED = re.compile(r"IntegrityError|UNIQUE constraint|UniqueViolation|duplicate key|Duplicate entry")
 
+STORE = "MLflow's artifact store"
 STORES = ("botocore", "boto3", "s3transfer", "azure", "google")
 """Libraries with which MLflow's client reaches a store of artifacts by itself, on S3 or at the others."""
 
@@ -94,7 +95,7 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     if of_a_store(failure):
         sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)
         return ServiceError(
-            "MLflow's artifact store",
+            STORE,
             f"it {sign}, cannot {purpose}: {text}" if sign else f"cannot {purpose}: {text}",
             remedy="Check the store and our credential for it (on S3 MLFLOW_S3_ENDPOINT_URL and AWS_...), "
             "then run this again.",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, of_a_store, patiently
+from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, STORE, of_a_store, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, ServiceError
@@ -32,7 +32,6 @@ ACCUMULATED_VALUES = 100
 BREAKING = re.compile(r"[#?%\\\x00-\x1f]")
 """MLflow does not escape names in URLs: these are kept elsewhere, or cannot be fetched again."""
 
-STORE = "MLflow's artifact store"
 ADOPTED_FOLDER = "mlops_ci"
 """Where our artifacts go in a user's own run: never among theirs."""
 

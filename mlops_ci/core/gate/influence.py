@@ -119,14 +119,10 @@ def r2(target: Floats, predicted: Floats, weight: Floats) -> tuple[float, Floats
     return 1 - error / variance, -(squares - error) / variance + error / variance**2 * (spread - variance)
 
 
-def quantile(values: Floats, weight: Floats, level: float) -> tuple[float, Floats]:
-    """Return a quantile (the smallest value that reaches the level), linearised by its local density."""
-    value, slope = sparsity(values, weight, level)
-    return value, slope * (level - (values <= value))
+def quantile(values: Floats, weight: Floats, level: float) -> tuple[float, Floats, float]:
+    """Return a quantile (the smallest value that reaches the level), its linearisation, and its sparsity.
 
-
-def sparsity(values: Floats, weight: Floats, level: float) -> tuple[float, float]:
-    """Return a quantile and its derivative by the level, one over the density there.
+    The sparsity is the quantile's derivative by the level, one over the density there.
 
     The density is a difference quotient with Hall and Sheather's (1988, JRSS B 50, 381-391) order of
     bandwidth, n^(-1/3).
@@ -139,4 +135,5 @@ def sparsity(values: Floats, weight: Floats, level: float) -> tuple[float, float
         return float(ranked[min(int(np.searchsorted(reached, share - 1e-12)), len(ranked) - 1)])
 
     step = min(0.5 * len(values) ** (-1 / 3), level / 2, (1 - level) / 2)
-    return at(level), (at(level + step) - at(level - step)) / (2 * step)
+    value, sparsity = at(level), (at(level + step) - at(level - step)) / (2 * step)
+    return value, sparsity * (level - (values <= value)), sparsity

@@ -64,9 +64,9 @@ class Quantile:
         weight = self.design.weights(rows)
         sides = [side[rows] for side in (self.champion, self.candidate)]
         first, second = (influence.quantile(side, weight, self.share) for side in sides)
-        slope = np.mean([influence.sparsity(side, weight, self.share)[1] for side in sides])
+        slope = float(np.mean([first[2], second[2]]))
         one_row = float(np.sqrt((weight**2).mean())) / len(rows)
-        return replace(linear_of(first, second, weight), floor=float(slope) * one_row)
+        return replace(linear_of(first[:2], second[:2], weight), floor=slope * one_row)
 
     def _resampled(self, sides: list[Floats], rules: Rules) -> Floats:
         every = np.zeros(len(sides[0]), dtype=bool)

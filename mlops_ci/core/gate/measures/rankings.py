@@ -30,7 +30,8 @@ from mlops_ci.core.gate.pair import Pair, probabilities
 from mlops_ci.core.gate.spread import Tail
 from mlops_ci.core.policy import MetricPolicy
 
-_TAILS: dict[str, Tail] = {"roc_auc": "area", "average_precision": "rank", "recall_at_fpr": "threshold"}
+#: By metric, see `Ranking.tail`.
+TAILS: dict[str, Tail] = {"roc_auc": "area", "average_precision": "rank", "recall_at_fpr": "threshold"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,7 @@ def ranking_measure(rule: MetricPolicy, pair: Pair) -> Measure:
             value=value,
             blocks=blocks,
             design=pair.design,
-            tail=_TAILS[rule.metric],
+            tail=TAILS[rule.metric],
         )
     return ManyRankings(
         truth=truth,
