@@ -7,7 +7,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks.scale import checks, rows
+from benchmarks.scale_checks import checks
+from benchmarks.scale_holdout import rows
 
 
 @pytest.mark.e2e
