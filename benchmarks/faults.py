@@ -8,7 +8,8 @@ request gets one of each sort, the next ones with more `--kinds`, or all get the
 case the services are well again, `reconcile` runs, and ledger, aliases and versions have to be the old state
 or the new one.
 
-What was run is in ``benchmarks/results/faults-WORLD.json``, and is not run again; what had a problem is.
+What was run is in ``benchmarks/results/faults-WORLD.json``, and is not run again; what had a problem is, and
+with ``--every 8`` each eighth.
 """
 
 from __future__ import annotations
@@ -98,10 +99,15 @@ def key(row: dict[str, Any]) -> Key:
     return row["verb"], row["service"], row["at"], row["fault"], row["once"]
 
 
+def _key_of(case: Any) -> Key:
+    verb, service, fault = case
+    return verb, service, fault.at, fault.mode, fault.times is not None
+
+
 def run(
-    which: str, rows: list[dict[str, Any]], *, kinds: int, mode: str | None, seconds: float
+    which: str, rows: list[dict[str, Any]], *, kinds: int, mode: str | None, every: int, seconds: float
 ) -> dict[str, dict[str, int]]:
-    """Run what is not done yet, as far as the time goes; return how many requests there are."""
+    """Run what is not done yet, or every so many-th anew, as far as the time goes; return the requests."""
     import fault_parts
 
     done = {key(row) for row in rows if not row["problems"]}
@@ -110,8 +116,8 @@ def run(
         end, todo = time.monotonic() + seconds, planned(which, clean, kinds, mode)
         todo = [
             case
-            for case in todo
-            if (case[0], case[1], case[2].at, case[2].mode, case[2].times is not None) not in done
+            for number, case in enumerate(todo)
+            if (number % every == 0 if every else _key_of(case) not in done)
         ]
         print(f"{which}: {len(todo)} cases to run", flush=True)
         for number, (verb, service, fault) in enumerate(todo):
@@ -190,6 +196,7 @@ def main() -> None:
     parser.add_argument("--world", choices=WORLDS, default="plain")
     parser.add_argument("--kinds", type=int, default=1)
     parser.add_argument("--mode", help="this kind of fault alone, at every request")
+    parser.add_argument("--every", type=int, default=0, help="run each so many-th case, done or not")
     parser.add_argument("--seconds", type=float, default=420)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="only print what is in the results")
@@ -201,7 +208,8 @@ def main() -> None:
     if not options.table:
         place = options.results / f"faults-{options.world}.json"
         rows = read(place)["cases"]
-        requests = run(options.world, rows, kinds=options.kinds, mode=options.mode, seconds=options.seconds)
+        some = {name: getattr(options, name) for name in ("kinds", "mode", "every", "seconds")}
+        requests = run(options.world, rows, **some)
         rows.sort(key=key)
         text = json.dumps({"requests": requests, "load": os.getloadavg()[1]})
         listed = ",\n".join(json.dumps(row) for row in rows)

@@ -139,7 +139,7 @@ def whole(quick: bool) -> dict[str, Any]:
             _committed(root, "params.yaml", _parameters(size, noise=0.301), branch="change")
             return _watched([*ours, "check", "--output", str(Path(name) / "report.html")], root, environment)
 
-    return table([10_000, 50_000] if quick else [50_000, 500_000, 5_000_000], measure)
+    return table([100_000, 400_000] if quick else [50_000, 500_000, 5_000_000], measure)
 
 
 def _parameters(size: int, *, noise: float) -> str:
