@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ledger_parts import git
 from promotion_parts import MODEL, SETTINGS, Effects, Story, scratch
 
 from mlops_ci.adapters.ledger import BRANCH
 from mlops_ci.adapters.mlflow.client import quiet
+from mlops_ci.api_drift import drift
 from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
@@ -192,6 +194,21 @@ def test_an_approval_does_not_make_a_worse_model_pass(story: Story) -> None:
     story.check()
     story.repo.push()
     assert story.promote(word=Word(approve="whatever")).exit_code == 1
+
+
+@pytest.mark.parametrize(("policy", "code"), [("approve", 3), ("block", 3), ("warn", 0)])
+def test_drift_that_held_the_check_holds_the_promotion(
+    story: Story, monkeypatch: pytest.MonkeyPatch, policy: str, code: int
+) -> None:
+    """The promotion decides again without the data: what they did to the check is in its judgement."""
+    moved = drift({"x": np.arange(500)}, {"x": np.arange(500) + 400})
+    monkeypatch.setattr("mlops_ci.commands.check.drift_of", lambda *_: moved)
+    strict = replace(story, settings_text=f"{SETTINGS}gate: {{on_drift: {policy}}}\n")
+    assert strict.check().exit_code == {"approve": 3, "block": 1, "warn": 0}[policy]
+    report = strict.promote(dry_run=True)
+    assert report.exit_code == code
+    if code:
+        assert strict.promote(word=Word(approve="we know of the season"), dry_run=True).exit_code == 0
 
 
 # Faults: bytes, runs, tags
