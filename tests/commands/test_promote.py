@@ -475,6 +475,23 @@ def test_rollback_refuses_a_version_that_is_not_what_was_promoted(story: Story) 
         story.rollback()
 
 
+def test_a_number_that_was_given_twice_does_not_bring_another_model_in(story: Story) -> None:
+    """The registry was restored from a backup, and a model that nobody judged got the champion's number."""
+    database = story.repo.root / "mlflow.db"
+    backup = database.read_bytes()
+    story.promote()
+    database.write_bytes(backup)
+    story.change(0.95)
+    story.check()
+    worse = next(iter(story.registry().find_candidates(MODEL, {tags.VERDICT: "fail"})))
+    assert story.registry().create_version(MODEL, worse, {}).version == "2"
+    with pytest.raises(EvidenceError, match="version 2 of 'classifier' is not what was promoted"):
+        story.reconcile(hand_moved="restore", merged=False)
+    assert story.aliases()["champion"] == "1"
+    assert story.reconcile(hand_moved="accept", merged=False).exit_code == 0
+    assert project(story.history()).champion == "1"
+
+
 @pytest.mark.slow
 def test_rollback_does_not_undo_what_it_has_not_seen(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlops_ci.adapters.ledger import GitLedger
