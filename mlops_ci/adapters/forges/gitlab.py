@@ -23,7 +23,7 @@ COMMAND = "/mlops-ci accept"
 DEVELOPER = 30  # the lowest access level that may push
 _FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 OUTPUTS = "mlops-ci.env"
-# Users that GitLab makes for access tokens and service accounts: any job that has the token can speak as them.
+# Users that GitLab makes for access tokens and service accounts: a job that has the token speaks as them.
 _MACHINE = re.compile(r"(?:project|group)_\d+_bot(?:\d+|_\w+)?|service_account_\w+", re.IGNORECASE)
 
 
