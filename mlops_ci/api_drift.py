@@ -116,7 +116,7 @@ def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftRepo
         ]
         report = compare_profiles(sides[0], sides[1], settings)
     if settings.multivariate:
-        from mlops_ci.adapters.data.rows import classify  # noqa: PLC0415
+        from mlops_ci.adapters.data.classifier_rows import classify  # noqa: PLC0415
 
         found, notices = classify(reference, current, settings)
         report = compare_profiles(sides[0], sides[1], settings, classifier=found, notices=notices)

@@ -33,7 +33,7 @@ from mlops_ci.adapters.forges.terminal import TerminalConsole
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.mlflow import s3 as store_s3
 from mlops_ci.commands.check import check
-from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.commands.reproduce import reproduce
 from mlops_ci.core.ledger import project
 from mlops_ci.errors import MlopsCiError, ServiceError

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters import plain_json
+from mlops_ci.adapters import strict_json
 from mlops_ci.adapters.files import file_digest, path_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
@@ -103,7 +103,7 @@ def _manifest(path: Path) -> Manifest:
     if path.is_symlink() or path.stat().st_size > MAX_MANIFEST:
         _refuse(path, f"it is a link, or larger than {MAX_MANIFEST} bytes")
     try:
-        raw = plain_json.parse(path.read_bytes())
+        raw = strict_json.parse(path.read_bytes())
     except ValueError as error:
         _refuse(path, f"not JSON: {error}")
     version = raw.get("schema_version") if isinstance(raw, dict) else None

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -15,6 +14,7 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
+from mlops_ci.cli.per_model import each
 from mlops_ci.commands.canary.look import look as run_look
 from mlops_ci.commands.canary.verbs import start as run_start
 from mlops_ci.commands.canary.verbs import status as run_status

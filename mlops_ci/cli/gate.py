@@ -13,7 +13,7 @@ import click
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.cli.delivery import announce, deliver
-from mlops_ci.cli.ending import Cancelled, cancelled, of_machine
+from mlops_ci.cli.interruption import Cancelled, cancelled, of_machine
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -24,7 +24,7 @@ from mlops_ci.cli.options import (
 from mlops_ci.cli.session import Session, Unit, open_session, units
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.check import check as run_check
-from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.commands.reproduce import reproduce as run_reproduce
 from mlops_ci.commands.tamper import approvals_needed
 from mlops_ci.core.bundle import Failure, Manifest

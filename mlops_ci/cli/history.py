@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from mlops_ci.adapters.files import write_atomic
-from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -20,6 +19,7 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
+from mlops_ci.cli.per_model import each
 from mlops_ci.cli.session import Session, Unit, environment_of
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.lineage import lineage as run_lineage

@@ -11,13 +11,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.ending import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, of_machine
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
 VERBS: dict[str, tuple[str, str]] = {
-    "init": ("adoption", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
-    "doctor": ("adoption", "Find what would keep the gate from working here, each with its remedy."),
+    "init": ("onboarding", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
+    "doctor": ("onboarding", "Find what would keep the gate from working here, each with its remedy."),
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "promote": (
@@ -40,7 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
-    "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
+    "demo": ("demo", "Try it: a throw-away repository, a champion, and three changes to it."),
 }
 
 

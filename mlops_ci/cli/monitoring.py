@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from mlops_ci.cli.addresses import connection_to
-from mlops_ci.cli.each import each
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -20,6 +19,7 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
+from mlops_ci.cli.per_model import each
 from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.monitor.windows import read_time

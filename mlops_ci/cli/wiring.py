@@ -14,9 +14,9 @@ from mlops_ci.adapters.data.evaluations import EvaluationFiles
 from mlops_ci.adapters.data.frames import TableReader
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import LocalFiles
-from mlops_ci.adapters.functions import load_functions
 from mlops_ci.adapters.judgements import read_judgement
 from mlops_ci.adapters.ports import Ledger, Pipeline, Registry, Traffic
+from mlops_ci.adapters.user_metrics import load_functions
 from mlops_ci.cli.addresses import address_of, connection_to
 from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools

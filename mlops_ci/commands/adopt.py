@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
-from mlops_ci.commands.labels import trusted_labels
+from mlops_ci.commands.candidate_record import candidate_evaluation, record_of
+from mlops_ci.commands.champion import name_champion
+from mlops_ci.commands.holdout_labels import trusted_labels
 from mlops_ci.commands.matching import columns_of, rescored
-from mlops_ci.commands.moving import name_champion
-from mlops_ci.commands.record import candidate_evaluation, record_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Repository
-from mlops_ci.adapters.ports.adoption import Probes
+from mlops_ci.adapters.ports.onboarding import Probes
 from mlops_ci.commands.matching import columns_of, own_evaluation
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.adoption import holdout, workflow_rules
-from mlops_ci.core.adoption.checks import Check, State, exit_code, failed, ok, skipped, warning
 from mlops_ci.core.evidence import Evaluation
+from mlops_ci.core.onboarding import holdout, workflow_rules
+from mlops_ci.core.onboarding.checks import Check, State, exit_code, failed, ok, skipped, warning
 from mlops_ci.core.report import Report
 from mlops_ci.errors import MlopsCiError
 from mlops_ci.settings import Settings, policy_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.commands.candidates import REMEDY, Found, prove
-from mlops_ci.commands.moving import Mover, mover
+from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.promote import Offer, carry_out, require_merged
 from mlops_ci.commands.promote_report import AS_JUDGED, Word
 from mlops_ci.commands.tools import Tools
@@ -57,8 +57,8 @@ def promote_from(
         were.
     """
     require_merged(tools, source)
-    there, here = mover(origin.settings, origin.tools), mover(settings, tools)
-    history = there.settled(source, dry_run=dry_run)
+    there, here = champion_mover(origin.settings, origin.tools), champion_mover(settings, tools)
+    history = there.settled_history(source, dry_run=dry_run)
     state = there.state(history)
     entry, version = _champion(there, history, state)
     found = _found(there, entry, version)
@@ -88,11 +88,11 @@ def promote_from(
     return carry_out(here, offer, source, word, dry_run=dry_run)
 
 
-def _named(there: Mover) -> str:
+def _named(there: ChampionMover) -> str:
     return f"the environment '{there.environment}'" if there.environment else "the environment without a name"
 
 
-def _champion(there: Mover, history: History, state: State) -> tuple[Entry, Champion]:
+def _champion(there: ChampionMover, history: History, state: State) -> tuple[Entry, Champion]:
     """Return the promotion that judged the champion there, and its version."""
     if state.champion is None:
         raise EvidenceError(
@@ -119,7 +119,7 @@ def _champion(there: Mover, history: History, state: State) -> tuple[Entry, Cham
     return judged[-1], version
 
 
-def _found(there: Mover, entry: Entry, version: Champion) -> Found:
+def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
     """Return the candidate that a version was made of, with the judgement that the ledger names."""
     run_id, path = version.ref.run_id or "", version.tags.get(tags.VERDICT_PATH)
     if path is None:
@@ -136,7 +136,7 @@ def _found(there: Mover, entry: Entry, version: Champion) -> Found:
     return Found(record=there.registry.candidate(run_id), judgement=judgement, home=there.registry)
 
 
-def _one_registry(there: Mover, here: Mover) -> bool:
+def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
     mine, theirs = here.settings.registry, there.settings.registry
     return (mine.tracking_uri, mine.registry_uri, mine.model) == (
         theirs.tracking_uri,
@@ -145,7 +145,7 @@ def _one_registry(there: Mover, here: Mover) -> bool:
     )
 
 
-def _copied(there: Mover, here: Mover, found: Found, model: Path) -> ModelRef:
+def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path) -> ModelRef:
     """Copy a candidate into the registry here, and prove the copy; a copy that is there already is found."""
     record, judgement = found.record, found.judgement
     carried = {name: value for name, value in record.tags.items() if name.startswith(tags.PREFIX)}
@@ -171,7 +171,7 @@ def _copied(there: Mover, here: Mover, found: Found, model: Path) -> ModelRef:
     return ref
 
 
-def _artifacts(there: Mover, found: Found, model: Path) -> dict[str, Path]:
+def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Path]:
     """Download what belongs to a candidate; return where each part is, by its place in a run."""
     record, run_id = found.record, found.record.ref.run_id or ""
     artifacts = {tags.MODEL_ARTIFACT if model.is_dir() else f"{tags.MODEL_ARTIFACT}/{model.name}": model}
@@ -186,7 +186,7 @@ def _artifacts(there: Mover, found: Found, model: Path) -> dict[str, Path]:
     return artifacts
 
 
-def _prove_copy(here: Mover, found: Found, ref: ModelRef) -> None:
+def _prove_copy(here: ChampionMover, found: Found, ref: ModelRef) -> None:
     """Download the copy, and refuse it where it is not what was judged."""
     copy = here.registry.candidate(ref.run_id or "")
     into = here.tools.scratch / "copy"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlops_ci.adapters.ports.adoption import WorkTree
-from mlops_ci.core.adoption.facts import Facts
-from mlops_ci.core.adoption.found import sentences
-from mlops_ci.core.adoption.production import to_do
-from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, Proposal, propose
-from mlops_ci.core.adoption.settings_text import extended, settings_text
-from mlops_ci.core.adoption.snippets import snippet
-from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
+from mlops_ci.adapters.ports.onboarding import WorkTree
+from mlops_ci.core.onboarding.facts import Facts
+from mlops_ci.core.onboarding.production import to_do
+from mlops_ci.core.onboarding.proposal import DEFAULT_PREDICTIONS, Proposal, propose
+from mlops_ci.core.onboarding.settings_text import extended, settings_text
+from mlops_ci.core.onboarding.snippets import snippet
+from mlops_ci.core.onboarding.summary import sentences
+from mlops_ci.core.onboarding.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
 from mlops_ci.core.report import Action, Notice, Report
 
 SETTINGS = "mlops-ci.yaml"
@@ -37,7 +37,7 @@ class Choices:
     promote
         Whether to propose the workflow that promotes after a merge, too.
     watches
-        What watches production, of `core.adoption.production.WATCHES`.
+        What watches production, of `core.onboarding.production.WATCHES`.
     force
         Overwrite what is there.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlops_ci.commands.moving import Mover, mover
+from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.history import Passage, disagreements, passages, statement, trace
@@ -38,32 +38,32 @@ def lineage(
     UsageError
         If the ledger knows nothing of it.
     """
-    moving = mover(settings, tools)
-    history = moving.read()
-    here = moving.environment
+    mover = champion_mover(settings, tools)
+    history = mover.read()
+    here = mover.environment
     found = trace(history, query, here) if query else passages(history, here)
     if query and not found:
         raise UsageError(
-            f"the ledger of '{moving.model}' knows nothing of '{query:.80}'",
+            f"the ledger of '{mover.model}' knows nothing of '{query:.80}'",
             remedy="name a version, a commit or checksum (7 digits or more), a run, or a data path;"
             " without an argument all are listed; what never was champion is in MLflow only.",
         )
-    aliases = moving.registry.aliases(moving.model)
-    wrong = _wrong(moving, history, aliases) if verify else []
+    aliases = mover.registry.aliases(mover.model)
+    wrong = _wrong(mover, history, aliases) if verify else []
     return Report(
         command="lineage",
-        model=moving.model,
+        model=mover.model,
         exit_code=EvidenceError.exit_code if wrong else 0,
-        headline=_headline(moving.model, history, found, query, verify=verify, wrong=wrong),
+        headline=_headline(mover.model, history, found, query, verify=verify, wrong=wrong),
         next_step="Find out who changed what; `mlops-ci reconcile` mends what can be." if wrong else "",
         notices=tuple(Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in wrong),
         source=source,
         details={
             "query": query,
-            "champion": moving.state(history).champion,
-            "versions": [_described(one, moving.model, aliases) for one in found],
+            "champion": mover.state(history).champion,
+            "versions": [_described(one, mover.model, aliases) for one in found],
             "ledger": {
-                "address": moving.ledger.address,
+                "address": mover.ledger.address,
                 "head": history.head,
                 "entries": len(history.entries),
                 "verified": verify and not wrong,
@@ -72,15 +72,15 @@ def lineage(
     )
 
 
-def _wrong(moving: Mover, history: History, aliases: Any) -> list[str]:
+def _wrong(mover: ChampionMover, history: History, aliases: Any) -> list[str]:
     """Return what does not agree; the chain of lines was proven when the history was read."""
-    versions = {one.ref.version or "": one.tags for one in moving.registry.history(moving.model, MANY)}
-    names = (tags.MODEL_DIGEST, tags.ledger_head(moving.alias))
-    said = disagreements(history, versions, names, moving.environment)
-    state = moving.state(history)
-    named = aliases.get(moving.alias)
+    versions = {one.ref.version or "": one.tags for one in mover.registry.history(mover.model, MANY)}
+    names = (tags.MODEL_DIGEST, tags.ledger_head(mover.alias))
+    said = disagreements(history, versions, names, mover.environment)
+    state = mover.state(history)
+    named = aliases.get(mover.alias)
     if named != state.champion and state.open is None:
-        said.append(f"the alias '{moving.alias}' names {named or 'nothing'}, the ledger {state.champion}")
+        said.append(f"the alias '{mover.alias}' names {named or 'nothing'}, the ledger {state.champion}")
     return said
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Registry
 from mlops_ci.adapters.ports.monitoring import Asked, Production, Seen, Slice, Trends
+from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.matching import own_evaluation
+from mlops_ci.commands.monitor_baseline import judge_of
 from mlops_ci.commands.monitor_report import Told, report
-from mlops_ci.commands.moving import Mover, mover
+from mlops_ci.commands.monitor_window import Judge
 from mlops_ci.commands.tools import Tools
-from mlops_ci.commands.watching import Judge
-from mlops_ci.commands.yardstick import judge_of
 from mlops_ci.core.ledger import History
 from mlops_ci.core.monitor.record import (
     EVENT,
@@ -70,8 +70,8 @@ def monitor(
             "there is nothing to watch: `monitor.data` is not set",
             remedy="name production's rows in mlops-ci.yaml: monitor: {data: 'data/production/*.parquet'}",
         )
-    moving = mover(settings, tools)
-    champion = moving.registry.champion(settings.registry.model, settings.registry.champion)
+    mover = champion_mover(settings, tools)
+    champion = mover.registry.champion(settings.registry.model, settings.registry.champion)
     if champion is None or champion.ref.version is None:
         raise EvidenceError(
             f"nothing is in production: '{settings.registry.model}' has no version with the alias"
@@ -80,14 +80,14 @@ def monitor(
         )
     now = watch.now or tools.now()
     seen = watch.production.read(_asked(settings, champion, now), tools.scratch / "production")
-    history = moving.read()
-    judge = judge_of(settings, tools, champion, own_evaluation(tools, moving.registry, champion))
-    before = watched(history, moving.environment)
+    history = mover.read()
+    judge = judge_of(settings, tools, champion, own_evaluation(tools, mover.registry, champion))
+    before = watched(history, mover.environment)
     fresh, drift = _judged(settings, judge, seen.slices, before, champion.ref.version)
     if fresh and not dry_run:
-        history = _kept(moving, fresh, source)
-    records = _merged(watched(history, moving.environment), fresh)
-    notices = [*judge.notices, *_notices(settings, seen, moving.registry, champion)]
+        history = _kept(mover, fresh, source)
+    records = _merged(watched(history, mover.environment), fresh)
+    notices = [*judge.notices, *_notices(settings, seen, mover.registry, champion)]
     if not dry_run:
         notices += _logged(settings, watch, records, champion.ref.version)
     return report(
@@ -141,17 +141,17 @@ def _volume(settings: Settings, made: Watched, past: Sequence[Watched]) -> Watch
     return replace(made, known=(*made.known, "volume"), raised=(*made.raised, *(["volume"] if odd else [])))
 
 
-def _kept(moving: Mover, fresh: Sequence[Watched], source: Source) -> History:
+def _kept(mover: ChampionMover, fresh: Sequence[Watched], source: Source) -> History:
     """Write the new judgements into the ledger, once: of two runs at the same time one finds them there."""
     for _ in range(TRIES):
-        history = moving.read()
-        there = {(one.window, one.champion, one.digest) for one in watched(history, moving.environment)}
+        history = mover.read()
+        there = {(one.window, one.champion, one.digest) for one in watched(history, mover.environment)}
         new = [one for one in fresh if (one.window, one.champion, one.digest) not in there]
         if not new:
             return history
         details = {"windows": [one.to_dict() for one in new]}
         try:
-            return moving.ledger.append(history, moving.entry(EVENT, "recorded", source, details=details))
+            return mover.ledger.append(history, mover.entry(EVENT, "recorded", source, details=details))
         except ConflictError:
             continue
     raise ConflictError("the ledger", "it changes faster than we can write", remedy="Run this again.")

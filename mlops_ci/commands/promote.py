@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_ci.commands.canary import instead as canary_instead
-from mlops_ci.commands.canary.acts import begin
+from mlops_ci.commands.canary import promote_reports as canary_reports
+from mlops_ci.commands.canary.transitions import begin
 from mlops_ci.commands.candidates import Found, decide_again, find, prove
-from mlops_ci.commands.deploying import deploy
-from mlops_ci.commands.moving import TRIES, Mover, digests_of, mover
+from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover, digests_of
+from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.promote_report import AS_JUDGED, Case, Word, exit_code, report, superseded
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -44,15 +44,15 @@ def promote(
         If others kept moving the champion.
     """
     require_merged(tools, source)
-    moving = mover(settings, tools)
-    found = find(settings, tools, moving.registry, source)
+    mover = champion_mover(settings, tools)
+    found = find(settings, tools, mover.registry, source)
     _, said = prove(settings, tools, found)
 
     def register(marks: Mapping[str, str]) -> ModelRef:
-        return moving.registry.create_version(moving.model, found.record.ref, marks)
+        return mover.registry.create_version(mover.model, found.record.ref, marks)
 
     offer = Offer(found=found, commit=source.head, register=register, said=said)
-    return carry_out(moving, offer, source, word, dry_run=dry_run)
+    return carry_out(mover, offer, source, word, dry_run=dry_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,38 +80,38 @@ class Offer:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def carry_out(moving: Mover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
+def carry_out(mover: ChampionMover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
     """Decide about an offer and make it the champion; decide again where someone else was faster."""
     for _ in range(TRIES):
-        history = moving.settled(source, dry_run=dry_run)
-        state = moving.state(history)
-        newer = _newer(moving, state, offer.commit)
+        history = mover.settled_history(source, dry_run=dry_run)
+        state = mover.state(history)
+        newer = _newer(mover, state, offer.commit)
         if newer is not None:
-            return superseded(moving.settings, source, state, newer)
-        if _is_champion(moving, state, offer.found):
-            return _already(moving, history, offer.found, source, dry_run=dry_run)
-        waiting = canary_instead.running(moving, history, offer.found, source, dry_run=dry_run)
+            return superseded(mover.settings, source, state, newer)
+        if _is_champion(mover, state, offer.found):
+            return _already(mover, history, offer.found, source, dry_run=dry_run)
+        waiting = canary_reports.running(mover, history, offer.found, source, dry_run=dry_run)
         if waiting is not None:
             return waiting
-        case = _case(moving, offer, history, word)
-        guarded = moving.settings.canary if _has_champion(moving, state) else None
+        case = _case(mover, offer, history, word)
+        guarded = mover.settings.canary if _has_champion(mover, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            told = report(moving, case, word, source)
-            return canary_instead.planned(moving, told, guarded) if guarded else told
+            told = report(mover, case, word, source)
+            return canary_reports.planned(mover, told, guarded) if guarded else told
         ref = offer.register({tags.VERDICT: case.judged.verdict.verdict.value})
-        intent = _intent(moving, case, offer, ref, source, word)
+        intent = _intent(mover, case, offer, ref, source, word)
         try:
             if guarded:
-                history, trouble = begin(moving, history, intent, guarded.rule)
-                told = report(moving, case, word, source, ref=ref, history=history)
-                return canary_instead.started(moving, told, guarded, trouble)
-            history = moving.ledger.append(history, intent)
+                history, trouble = begin(mover, history, intent, guarded.rule)
+                told = report(mover, case, word, source, ref=ref, history=history)
+                return canary_reports.started(mover, told, guarded, trouble)
+            history = mover.ledger.append(history, intent)
         except ConflictError:
-            moving.tools.console.info("Someone else moved the champion: deciding again.")
+            mover.tools.console.info("Someone else moved the champion: deciding again.")
             continue
-        history, trouble = deploy(moving, moving.follow(history))
-        return report(moving, case, word, source, ref=ref, trouble=trouble, history=history)
-    raise ConflictError("the ledger", f"others keep moving the champion of '{moving.model}'")
+        history, trouble = deploy(mover, mover.apply_decision(history))
+        return report(mover, case, word, source, ref=ref, trouble=trouble, history=history)
+    raise ConflictError("the ledger", f"others keep mover the champion of '{mover.model}'")
 
 
 def require_merged(tools: Tools, source: Source) -> None:
@@ -125,9 +125,9 @@ def require_merged(tools: Tools, source: Source) -> None:
         )
 
 
-def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
+def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
     """Return the promotion of a later commit, where this run is late: going back is for `rollback`."""
-    decision, repository = state.decision, moving.tools.repository
+    decision, repository = state.decision, mover.tools.repository
     if decision is None or decision.event != "promote" or decision.commit in ("", commit):
         return None
     if not commit or repository.resolve(decision.commit) is None or repository.resolve(commit) is None:
@@ -135,20 +135,20 @@ def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
     return decision if repository.merge_base(commit, decision.commit) == commit else None
 
 
-def _has_champion(moving: Mover, state: State) -> bool:
+def _has_champion(mover: ChampionMover, state: State) -> bool:
     """Say whether there is a champion for a canary to be compared with."""
-    return bool(state.champion or moving.registry.aliases(moving.model).get(moving.alias))
+    return bool(state.champion or mover.registry.aliases(mover.model).get(mover.alias))
 
 
-def _is_champion(moving: Mover, state: State, found: Found) -> bool:
-    version = state.champion or moving.registry.aliases(moving.model).get(moving.alias)
-    champion = moving.registry.version(moving.model, version) if version else None
+def _is_champion(mover: ChampionMover, state: State, found: Found) -> bool:
+    version = state.champion or mover.registry.aliases(mover.model).get(mover.alias)
+    champion = mover.registry.version(mover.model, version) if version else None
     return champion is not None and found.digest is not None and champion.ref.digest == found.digest
 
 
-def _case(moving: Mover, offer: Offer, history: History, word: Word) -> Case:
+def _case(mover: ChampionMover, offer: Offer, history: History, word: Word) -> Case:
     found = offer.found
-    judged, _, differs = decide_again(moving.settings, moving.tools, moving.registry, found)
+    judged, _, differs = decide_again(mover.settings, mover.tools, mover.registry, found)
     notices = [*offer.said, *judged.notices]
     if differs:
         text = f"Decided again, since {' and '.join(differs)} after the check."
@@ -157,24 +157,26 @@ def _case(moving: Mover, offer: Offer, history: History, word: Word) -> Case:
     if judged.verdict.held:
         approval = found.judgement.approval
         if word.approve:
-            approval = Approval(actor=moving.tools.actor, commit=offer.commit, reason=word.approve)
+            approval = Approval(actor=mover.tools.actor, commit=offer.commit, reason=word.approve)
     return Case(
         found=found,
         judged=judged,
         history=history,
-        state=moving.state(history),
+        state=mover.state(history),
         differs=differs,
         approval=approval,
-        environment=moving.environment,
+        environment=mover.environment,
         notices=notices,
     )
 
 
-def _intent(moving: Mover, case: Case, offer: Offer, ref: ModelRef, source: Source, word: Word) -> Entry:
+def _intent(
+    mover: ChampionMover, case: Case, offer: Offer, ref: ModelRef, source: Source, word: Word
+) -> Entry:
     found, judgement = case.found, case.found.judgement
     approval = case.approval
     lineage = judgement.manifest.lineage
-    return moving.entry(
+    return mover.entry(
         "promote",
         "intent",
         source,
@@ -198,23 +200,25 @@ def _intent(moving: Mover, case: Case, offer: Offer, ref: ModelRef, source: Sour
     )
 
 
-def _already(moving: Mover, history: History, found: Found, source: Source, *, dry_run: bool) -> Report:
+def _already(
+    mover: ChampionMover, history: History, found: Found, source: Source, *, dry_run: bool
+) -> Report:
     """Return the report where the champion is these very bytes already; a missing deployment is run."""
-    state, trouble = moving.state(history), ""
+    state, trouble = mover.state(history), ""
     undeployed = state.deployed is None or state.deployed.ok is False
     if state.decision is not None and state.decision.event == "promote" and undeployed and not dry_run:
-        history, trouble = deploy(moving, history)
+        history, trouble = deploy(mover, history)
     text = f"The deployment is not what it should be: {trouble}"
     return Report(
         command="promote",
-        model=moving.model,
+        model=mover.model,
         verdict=Result.PASS,
         exit_code=ServiceError.exit_code if trouble else 0,
-        headline=f"{moving.model}: version {state.champion} is the champion already",
+        headline=f"{mover.model}: version {state.champion} is the champion already",
         next_step="There is nothing to promote: this commit stands for the same bytes.",
         candidate=found.record.ref,
         lineage=found.judgement.manifest.lineage,
         notices=(Notice(text=text, level="danger"),) if trouble else (),
         source=source,
-        details={"ledger": {"address": moving.ledger.address, "head": history.head}},
+        details={"ledger": {"address": mover.ledger.address, "head": history.head}},
     )

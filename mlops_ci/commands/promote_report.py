@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlops_ci.commands.candidates import Found
+from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.commands.judge import Judged
-from mlops_ci.commands.moving import Mover
 from mlops_ci.core.canary.state import rolled_back
 from mlops_ci.core.ledger import Entry, History, State, model_digest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
@@ -64,7 +64,7 @@ def exit_code(case: Case, word: Word) -> int:
 
 
 def report(
-    moving: Mover,
+    mover: ChampionMover,
     case: Case,
     word: Word,
     source: Source,
@@ -74,7 +74,7 @@ def report(
     history: History | None = None,
 ) -> Report:
     """Return the report of a promotion: done, refused, or (without `ref` and with 0) one that would be."""
-    name, code = moving.model, exit_code(case, word)
+    name, code = mover.model, exit_code(case, word)
     verdict, now = case.judged.verdict, case.judged.champion
     notices = list(case.notices)
     if case.approval is not None:
@@ -83,12 +83,12 @@ def report(
     if trouble:
         notices.append(Notice(text=f"The deployment is not what it should be: {trouble}", level="danger"))
     line, step = _wording(name, case, word, ref, trouble, code)
-    target = f"{name}@{moving.alias}"
+    target = f"{name}@{mover.alias}"
     actions = [] if code else [Action(kind="create_version", target=name, applied=ref is not None)]
     if not code:
         version = ref.version if ref and ref.version else ""
         actions.append(Action(kind="set_alias", target=target, value=version, applied=ref is not None))
-        if moving.settings.promotion.deploy_command:
+        if mover.settings.promotion.deploy_command:
             actions.append(Action(kind="deploy", target=name, value=version, applied=ref is not None))
     return Report(
         command="promote",
@@ -100,7 +100,7 @@ def report(
         champion=now.ref if now else None,
         candidate=ref or case.found.record.ref,
         findings=tuple(verdict.findings),
-        alpha=moving.settings.gate.alpha,
+        alpha=mover.settings.gate.alpha,
         holdout=case.judged.holdout or None,
         lineage=case.found.judgement.manifest.lineage,
         notices=tuple(notices),
@@ -111,7 +111,7 @@ def report(
             "promoted_version": ref.version if ref else None,
             "judged_at": case.found.judgement.source.head,
             "decided_again_because": list(case.differs),
-            "ledger": {"address": moving.ledger.address, "head": history.head if history else ""},
+            "ledger": {"address": mover.ledger.address, "head": history.head if history else ""},
         },
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.core.bounded import unfolds
+from mlops_ci.core.yaml_expansion import unfolds
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings
 

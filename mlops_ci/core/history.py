@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from mlops_ci.core.formatting import percent
 from mlops_ci.core.ledger import Entry, History, moves, promoted_versions
-from mlops_ci.core.numbers import percent
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

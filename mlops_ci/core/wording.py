@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mlops_ci.core.formatting import decimals, fixed, stated
 from mlops_ci.core.gate.messages import place
-from mlops_ci.core.numbers import decimals, fixed, stated
 from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 

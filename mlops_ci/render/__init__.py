@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlops_ci.core.numbers import VERDICT_ICONS
+from mlops_ci.core.formatting import VERDICT_ICONS
 from mlops_ci.core.report import Notice, Report
 from mlops_ci.render.budget import fit, size
 from mlops_ci.render.environment import environment, place_of, template_folder
 from mlops_ci.render.escaping import escape_markdown, link, prose
 from mlops_ci.render.junit import junit
 from mlops_ci.render.layout import WIDTH
+from mlops_ci.render.multi_model import compose
 from mlops_ci.render.openmetrics import openmetrics
-from mlops_ci.render.several import compose
 
 if TYPE_CHECKING:
     from jinja2 import Template

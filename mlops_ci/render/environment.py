@@ -13,8 +13,8 @@ from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from mlops_ci.core import numbers
-from mlops_ci.render import diagrams, layout, pictures, timeline, trends
+from mlops_ci.core import formatting
+from mlops_ci.render import charts, diagrams, layout, timeline, trends
 from mlops_ci.render.budget import mark
 from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
 
@@ -65,10 +65,10 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
         keep_trailing_newline=True,
         finalize=finalize,
     )
-    made.filters.update(numbers.FILTERS, prose=prose(form), link=link)
+    made.filters.update(formatting.FILTERS, prose=prose(form), link=link)
     made.globals.update(section=_section, **diagrams.GLOBALS, **trends.WORDS)
     if form == "html":
-        made.globals.update(**pictures.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
+        made.globals.update(**charts.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
     if form == "text":
         made.globals.update(layout.GLOBALS)
         made.filters.update(layout.FILTERS)

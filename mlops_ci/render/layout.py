@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlops_ci.core import numbers
-from mlops_ci.core.drift.show import bars
+from mlops_ci.core import formatting
+from mlops_ci.core.drift.display import bars
 from mlops_ci.render.escaping import PROSE_LIMIT, VALUE_LIMIT, cut
 
 WIDTH = 80
@@ -106,13 +106,13 @@ def findings_table(findings: Sequence[Mapping[str, Any]], confidence: int, width
     header = ["", "metric", "champion", "candidate", "change", f"{confidence}% interval", "margin"]
     rows = []
     for one in findings:
-        places = numbers.decimals(one)
-        name = f"{one['metric']}{_HARD_SPACE}{numbers.arrow(one)}" + (
+        places = formatting.decimals(one)
+        name = f"{one['metric']}{_HARD_SPACE}{formatting.arrow(one)}" + (
             f" on {one['slice']}" if one["slice"] else ""
         )
-        sides = [numbers.fixed(one[side], places) for side in ("champion", "candidate")]
-        judged = [numbers.change(one), numbers.span(one), numbers.limit(one)]
-        rows.append([numbers.outcome_icon(one), name, *sides, *judged])
+        sides = [formatting.fixed(one[side], places) for side in ("champion", "candidate")]
+        judged = [formatting.change(one), formatting.span(one), formatting.limit(one)]
+        rows.append([formatting.outcome_icon(one), name, *sides, *judged])
     return table(header, rows, "lnrrrrr", width)
 
 

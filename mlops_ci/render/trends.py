@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from mlops_ci.render.pictures import _span, _svg, _ticks
+from mlops_ci.render.charts import _span, _svg, _ticks
 
 WIDTH, HEIGHT, LEFT, FLOOR, EDGE = 640.0, 210.0, 56.0, 172.0, 14.0
 _SIGNS = {"drift": "D", "prediction_drift": "P", "loss": "L", "estimated_loss": "E", "volume": "V"}

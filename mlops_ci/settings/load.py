@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mlops_ci.core.bounded import unfolds
 from mlops_ci.core.policy import Policy
+from mlops_ci.core.yaml_expansion import unfolds
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.deprecated import with_new_names
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings

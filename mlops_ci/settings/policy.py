@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from mlops_ci.core.names import GREATER_IS_BETTER, REPORT_ONLY
+from mlops_ci.core.metric_names import GREATER_IS_BETTER, REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.model import GateSettings, Settings

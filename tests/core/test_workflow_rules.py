@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops_ci.core.adoption.workflow_rules import judge
-from mlops_ci.core.adoption.workflows import Values, filled
+from mlops_ci.core.onboarding.workflow_rules import judge
+from mlops_ci.core.onboarding.workflows import Values, filled
 
 ROOT = Path(__file__).parents[2]
 ACTION = "acme/mlops-ci@" + "a" * 40

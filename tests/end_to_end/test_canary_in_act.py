@@ -21,7 +21,7 @@ from mlflow_parts import Server, emptied
 
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.ledger import History
 from mlops_ci.demo.repository import DemoRepository

@@ -19,7 +19,7 @@ from ledger_parts import git
 from mlflow_parts import Server, emptied
 
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 from mlops_ci.demo.repository import DemoRepository
 
 pytestmark = pytest.mark.e2e

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_ci.adapters.data.frames import require_columns
-from mlops_ci.adapters.data.moments import GONE, micros, moment, times_of
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
+from mlops_ci.adapters.data.timestamps import GONE, micros, moment, times_of
 from mlops_ci.adapters.ports.monitoring import Asked, Seen, Slice
 from mlops_ci.core.evidence import Array, canonical
 from mlops_ci.core.monitor.windows import ORIGIN, Window, due

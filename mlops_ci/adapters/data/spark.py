@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.profiling import Storage, is_text, level_counts
+from mlops_ci.core.drift.column_profiles import TextCounter, time_counts, time_parts
 from mlops_ci.core.drift.counting import Counter
-from mlops_ci.core.drift.observe import TextCounter, time_counts, time_parts
 from mlops_ci.core.drift.profile import ColumnProfile, Profile
 from mlops_ci.core.drift.sketching import Steps, sketch_steps
 

@@ -20,8 +20,8 @@ from mlops_ci.adapters.dvc.graph import Project
 from mlops_ci.adapters.dvc.planned import declared, planned_stages
 from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
+from mlops_ci.adapters.dvc.reproduction import Work, select_targets
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
-from mlops_ci.adapters.dvc.work import Work, select_targets
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
 from mlops_ci.adapters.git import GitRepository

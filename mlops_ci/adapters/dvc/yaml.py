@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mlops_ci.core.bounded import unfolds
+from mlops_ci.core.yaml_expansion import unfolds
 from mlops_ci.errors import PipelineError
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]+?)\s*\}")

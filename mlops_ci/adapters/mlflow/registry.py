@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.mlflow import candidates, runs, s3, versions
 from mlops_ci.adapters.mlflow.client import Connection
-from mlops_ci.adapters.mlflow.described import Described, live_run
+from mlops_ci.adapters.mlflow.conversion import Described, live_run
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.core import tags as tag

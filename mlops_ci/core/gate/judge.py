@@ -18,7 +18,7 @@ from mlops_ci.core.gate.estimate import Level, Measure, Rules, UndefinedError
 from mlops_ci.core.gate.metrics import UnknownMetricError, greater_is_better
 from mlops_ci.core.gate.pair import Pair, pair_of
 from mlops_ci.core.gate.slices import Slice, cut
-from mlops_ci.core.names import REPORT_ONLY
+from mlops_ci.core.metric_names import REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome
 

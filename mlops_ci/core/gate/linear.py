@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.gate.estimate import Estimate, Level, Rules
-from mlops_ci.core.gate.spread import Tail, spread_of, thin
+from mlops_ci.core.gate.standard_error import Tail, spread_of, thin
 
 Floats = NDArray[np.floating[Any]]
 #: Resamples in each tail below which a percentile is too rough to be used.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_ci.core.numbers import decimals, fixed, signed, stated
+from mlops_ci.core.formatting import decimals, fixed, signed, stated
 from mlops_ci.core.verdict import Finding, Outcome
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlops_ci.core.names import GREATER_IS_BETTER
+from mlops_ci.core.metric_names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
 Kind = Literal["share", "loss", "rank", "labels", "regression", "calibration"]

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mlops_ci.core.gate.label_complexity import Adaptivity, difference_chances, labels_needed, log_uses
 from mlops_ci.core.gate.power import POWER, rows_for_disagreement
-from mlops_ci.core.gate.trinomial import Adaptivity, difference_chances, labels_needed, log_uses
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
-from mlops_ci.core.monitor.learn import CONFIDENCE, Learned, learned
+from mlops_ci.core.monitor.delayed_labels import CONFIDENCE, Learned, learned
 
 Array = NDArray[Any]
 

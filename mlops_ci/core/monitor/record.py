@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from mlops_ci.core.ledger import History
-from mlops_ci.core.monitor.learn import Miss, miss_of
+from mlops_ci.core.monitor.delayed_labels import Miss, miss_of
 from mlops_ci.core.report import plain
 
 EVENT = "monitor"

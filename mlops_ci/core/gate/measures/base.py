@@ -11,7 +11,7 @@ from mlops_ci.core.evidence import Array
 from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.estimate import Level, UndefinedError
 from mlops_ci.core.gate.linear import Linear, level_of
-from mlops_ci.core.gate.spread import Tail
+from mlops_ci.core.gate.standard_error import Tail
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]

@@ -1,0 +1,49 @@
+"""What `reconcile` does about a canary: finish what a dead job began, and set its alias right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_ci.commands.canary import transitions
+from mlops_ci.commands.champion import ChampionMover
+from mlops_ci.core.canary.state import latest
+from mlops_ci.core.ledger import History
+from mlops_ci.core.report import Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mended:
+    """What was found: the history afterwards, sentences, actions, and what is still wrong."""
+
+    history: History
+    said: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    trouble: str = ""
+
+
+def mend(mover: ChampionMover, history: History, *, dry_run: bool) -> Mended:
+    """Finish the canary's open act, and make the alias `challenger` what the ledger says."""
+    canary = latest(history, mover.environment)
+    if canary is None:
+        return Mended(history=history)
+    alias, model = mover.settings.registry.challenger, mover.model
+    if canary.open is not None:
+        act = {"start": "start", "step": "change of share", "end": "end"}[canary.open.details["act"]]
+        said = f"The {act} of the canary of version {canary.challenger} was cut short."
+        action = Action(kind="finish_canary", target=model, value=canary.challenger, applied=not dry_run)
+        trouble = ""
+        if not dry_run:
+            history, trouble = transitions.finish(mover, history)
+        return Mended(history=history, said=(said,), actions=(action,), trouble=trouble)
+    named, wanted = mover.registry.aliases(model).get(alias), canary.challenger if canary.running else None
+    if named == wanted or (wanted is None and named != canary.challenger):
+        return Mended(history=history)
+    said = f"The alias '{alias}' named {named or 'nothing'}, by the ledger it is {wanted or 'nothing'}."
+    kind = "set_alias" if wanted else "drop_alias"
+    if not dry_run:
+        if wanted:
+            mover.registry.set_alias(model, alias, wanted)
+        else:
+            mover.registry.drop_alias(model, alias)
+    action = Action(kind=kind, target=f"{model}@{alias}", value=wanted or "", applied=not dry_run)
+    return Mended(history=history, said=(said,), actions=(action,))
