@@ -61,7 +61,8 @@ class GitLabForge:
             env.get("CI_API_V4_URL", "https://gitlab.com/api/v4"),
             service="GitLab",
             headers={"User-Agent": "mlops-ci"},
-            authorization=("PRIVATE-TOKEN", token) if token else None,
+            # Not PRIVATE-TOKEN: that header goes along where a portal leads to another host.
+            authorization=("Authorization", f"Bearer {token}") if token else None,
             sleep=sleep,
         )
 
