@@ -183,6 +183,10 @@ class GitRepository:
         listed = self._text("diff-tree", *options, start, head)
         return sorted(path for path in listed.split("\0") if path)
 
+    def message(self, revision: str) -> str:
+        """Return the message of a commit."""
+        return self._text("show", "--no-patch", "--no-show-signature", "--format=%B", self._known(revision))
+
     def merge_base(self, one: str, other: str) -> str:
         """Return the SHA of the best common ancestor of two revisions.
 

@@ -337,6 +337,26 @@ def test_a_branch_that_may_not_be_pushed_to_leaves_all_as_it_was(story: Story) -
     assert story.promote().exit_code == 0
 
 
+def test_a_change_that_was_not_merged_does_not_take_the_place_of_one_that_was(story: Story) -> None:
+    """Its own job said that it has the pipeline version of the merged one, which anyone can work out."""
+    story.change(0.52, branch="alice")
+    merged = story.check().candidate
+    story.squash("alice")
+    story.change(0.53, branch="mallory")
+    forged = story.check().candidate
+    story.repo.git("switch", "-q", "main")
+    assert merged is not None
+    assert forged is not None
+    version = story.registry().candidate(merged.run_id or "").tags[tags.PIPELINE_VERSION]
+    for run, number in ((merged.run_id, "7"), (forged.run_id, "8")):
+        client(story).set_tag(run, tags.PULL_REQUEST, number)
+        client(story).set_tag(run, tags.PIPELINE_VERSION, version)
+    assert story.promote().exit_code == 0
+    decision = project(story.history()).decision
+    assert decision is not None
+    assert decision.run_id == merged.run_id
+
+
 @pytest.mark.slow
 def test_a_clock_that_ran_back_changes_nothing_but_a_note(story: Story) -> None:
     story.promote()

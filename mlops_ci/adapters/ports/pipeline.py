@@ -101,6 +101,9 @@ class Repository(Protocol):
     def read(self, revision: str, path: str) -> bytes | None:
         """Return a file at a revision, or None where it does not exist there."""
 
+    def message(self, revision: str) -> str:
+        """Return the message of a commit."""
+
     def merge_base(self, one: str, other: str) -> str:
         """Return the SHA of the best common ancestor of two revisions."""
 
