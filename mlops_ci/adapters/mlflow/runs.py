@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from mlops_ci.adapters.mlflow import s3
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, STORE, of_a_store, patiently
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
@@ -214,10 +215,11 @@ def remote_files(client: Any, run_id: str, folders: Iterable[str]) -> Iterator[t
                 yield item.path, item.file_size
 
 
-def exists(client: Any, run_id: str, artifact: str) -> bool:
+def exists(client: Any, run: Any, artifact: str) -> bool:
     """Return whether a run holds an artifact, a file or a folder."""
+    s3.hold(run.info.artifact_uri)
     parent = posixpath.dirname(artifact)
-    return any(item.path == artifact for item in client.list_artifacts(run_id, parent or None))
+    return any(item.path == artifact for item in client.list_artifacts(run.info.run_id, parent or None))
 
 
 def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
