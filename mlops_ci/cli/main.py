@@ -98,7 +98,9 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except MlopsCiError as error:
-        click.echo(f"mlops-ci: {error}", err=True)
+        from mlops_ci.adapters.forges.github_actions import inert  # noqa: PLC0415
+
+        click.echo(inert(f"mlops-ci: {error}", "text", os.environ), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader of our output has gone; say nothing more, also not while Python shuts down

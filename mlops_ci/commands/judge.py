@@ -15,6 +15,7 @@ from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
 from mlops_ci.core.gate.compare import Results, compare
+from mlops_ci.core.gate.limits import limits_alone
 from mlops_ci.core.report import Notice
 from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.settings import Settings, policy_of
@@ -49,11 +50,15 @@ def judge(
     holdout: dict[str, Any] = {}
     if candidate is not None:
         holdout = _holdout(registry, name, candidate, versions)
+    own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
+    functions = tools.functions(own.values())
+    functions = {name: functions[reference] for name, reference in own.items()}
     if champion is None:
-        verdict = hold(_without_champion(settings), approvals)
+        alone = limits_alone(Results(evaluation=candidate, scalars=manifest.metrics), policy, functions)
+        verdict = hold(_without_champion(settings, alone), approvals)
         said += [Notice(text=text, level="warning") for text in verdict.notices]
-        alone = Matched(champion=None, candidate=candidate) if candidate is not None else None
-        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals, matched=alone)
+        matched = Matched(champion=None, candidate=candidate) if candidate is not None else None
+        return Judged(verdict=verdict, holdout=holdout, notices=said, reasons=approvals, matched=matched)
     reasons = list(approvals)
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     mine, theirs = Results(scalars=manifest.metrics), Results(scalars=champion.metrics)
@@ -68,8 +73,11 @@ def judge(
     if candidate is not None and same:
         # Kept as the champion's own once it is promoted, it is what later candidates are compared with.
         reasons += answers_otherwise(tools, registry, champion, candidate)
-    own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
-    functions = tools.functions(own.values())
+    reference = _reference(settings, tools, registry) if policy.max_total_loss else None
+    if policy.max_total_loss and reference is None:
+        alias = settings.registry.reference
+        text = f"`gate.max_total_loss` bounds nothing yet: no version has the alias '{alias}'."
+        said.append(Notice(text=text, level="warning"))
     verdict = compare(
         theirs,
         mine,
@@ -77,8 +85,8 @@ def judge(
         same_model=same,
         uses=holdout.get("uses", 0),
         promotions=holdout.get("promotions"),
-        reference=_reference(settings, tools, registry) if policy.max_total_loss else None,
-        functions={name: functions[reference] for name, reference in own.items()},
+        reference=reference,
+        functions=functions,
     )
     verdict = hold(verdict, reasons)
     said += [Notice(text=text, level="warning") for text in verdict.notices]
@@ -112,16 +120,26 @@ def _reference(settings: Settings, tools: Tools, registry: Registry) -> Results 
     return Results(scalars=reference.metrics, evaluation=evaluation)
 
 
-def _without_champion(settings: Settings) -> Verdict:
+def _without_champion(settings: Settings, alone: Verdict | None) -> Verdict:
+    """Return what the policy says while nothing is in production; absolute limits hold there too."""
     action = settings.gate.on_no_champion
     text = (
         f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
         " Promote one, or take in the model that is in production with `mlops-ci adopt`."
     )
-    if action == "pass":
-        return Verdict(verdict=Result.PASS, notices=(text,))
     held, blocked = action == "approve", action == "block"
-    return Verdict(verdict=Result.INCONCLUSIVE, notices=(text,), held=held, blocked=blocked)
+    result = Result.PASS if action == "pass" else Result.INCONCLUSIVE
+    verdict = Verdict(verdict=result, notices=(text,), held=held, blocked=blocked)
+    if alone is None:
+        return verdict
+    if alone.verdict is Result.PASS:
+        return replace(verdict, findings=alone.findings)
+    return replace(
+        alone,
+        notices=(text, *alone.notices),
+        held=alone.held or held,
+        blocked=alone.blocked or blocked,
+    )
 
 
 def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:

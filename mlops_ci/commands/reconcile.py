@@ -224,7 +224,7 @@ def _never_promoted(
         return
     except ConflictError:
         return
-    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.held):
+    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.exit_code == HELD):
         text = (
             f"Commit {source.head[:12]} is merged, its candidate (run {candidate.record.ref.run_id}) passes,"
             " and it was never promoted. Run `mlops-ci promote`."
