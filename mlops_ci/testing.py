@@ -1,4 +1,4 @@
-"""A pytest plugin: the fixture `model_gate` gates in a test suite, with the statistics of `mlops-ci check`.
+"""A pytest plugin: the fixture `model_gate` runs the gate's statistics inside a test suite.
 
 Loaded by pytest on its own where mlops-ci is installed::
 

@@ -1,4 +1,4 @@
-"""Colours for a report on a terminal: what a line begins with gives its tone."""
+"""Colours a text report for a terminal, line by line: the first characters of a line decide its colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TONES = {
 
 
 def wanted(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a stream is a terminal that wants colours: not a pipe, not NO_COLOR, not TERM=dumb."""
+    """Return whether a stream should get colours: a terminal, without NO_COLOR or TERM=dumb."""
     return stream.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
 
 

@@ -1,4 +1,4 @@
-"""The git repository that the change is in: read only, and deaf to what its own config says to run."""
+"""Read-only access to the git repository of the change; its hooks and configured commands are never run."""
 
 from __future__ import annotations
 

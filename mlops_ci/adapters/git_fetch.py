@@ -1,4 +1,4 @@
-"""Bringing a change into a clone that was made without it: commits as data, nothing is checked out."""
+"""Fetches the commits of a change into a clone that lacks them; nothing is checked out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Git on a remote: its environment, addresses without logins, and what it said, in few words."""
+"""Helpers for git remotes: its environment, addresses without credentials, and short error messages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) 
 
 
 def last_words(said: str) -> str:
-    """Return what git said last that tells something, without secrets, short."""
+    """Return git's last meaningful line of output, shortened and without secrets."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
     return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]

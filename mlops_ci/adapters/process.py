@@ -1,4 +1,4 @@
-"""Running foreign programs: as argument lists, in a session of their own, with nothing left behind."""
+"""Runs other programs: as argument lists, each in its own session, which is cleaned up when it ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TimedOutError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """What a program left.
+    """Result of a program that has ended.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which MLflow a model's settings mean, and with which login: decided here for all that talks to one."""
+"""Resolves the address and credential of the MLflow server that a model's settings name."""
 
 from __future__ import annotations
 

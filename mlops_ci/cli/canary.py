@@ -1,4 +1,4 @@
-"""The verbs of a canary: `canary start`, `look`, `status` and `stop`."""
+"""The verbs `canary start`, `look`, `status` and `stop`."""
 
 from __future__ import annotations
 

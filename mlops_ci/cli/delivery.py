@@ -1,4 +1,4 @@
-"""Getting reports out: the forge, files for later steps, standard output, and the exit code."""
+"""Delivers reports: to the forge, files, outputs of the job and standard output; and sets the exit code."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mappi
 
 
 def announce(session: Session, models: Sequence[str], *, together: Collection[str] = ()) -> None:
-    """Say on the change that models are being checked."""
+    """Announce on the change that models are being checked."""
     run_url = session.source.run_url
     where = f" ([log]({run_url}))" if run_url else ""
     shared = [model for model in models if model in together]

@@ -1,4 +1,4 @@
-"""What both demonstrations need: our own verbs, run in the throw-away repository as by its user."""
+"""Runs our own verbs in a demonstration's throw-away repository, as its user would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORGES = ("GITHUB_ACTIONS", "GITLAB_CI")
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     click.echo(f"{title} ...", nl=False)
     start = time.monotonic()
     try:

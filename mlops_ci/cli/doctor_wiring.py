@@ -1,4 +1,4 @@
-"""What `doctor` looks at, put together: the repository, each of its models, and the forge."""
+"""Wires `doctor`: the repository, each of its models, and the forge."""
 
 from __future__ import annotations
 

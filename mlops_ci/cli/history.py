@@ -1,4 +1,4 @@
-"""The verbs that move the champion, and its history: `promote`, `rollback`, `reconcile`, `lineage`."""
+"""The verbs on the champion and its history: `promote`, `rollback`, `reconcile`, `lineage`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run ends that something outside ends: a cancelled job, a full disk."""
+"""Ends a run in order when it is interrupted: a cancelled job, a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+"""The `mlops-ci` command: imports each verb only when it is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 

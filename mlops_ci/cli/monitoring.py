@@ -1,4 +1,4 @@
-"""The verbs that watch production and bring what follows: `monitor`, `retrain`, `data`."""
+"""The verbs on production: `monitor`, `retrain`, `data`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verb on each model of the repository: what the verbs about history and production share."""
+"""Runs a verb for each model of the repository; a failure becomes that model's report."""
 
 from __future__ import annotations
 

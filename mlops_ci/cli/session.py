@@ -1,4 +1,4 @@
-"""One run of a verb: which repository, change, settings and forge it is about, with all adapters made."""
+"""The session of a run: finds the repository, the change, the settings in force and the forge."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mlops_ci.settings import Settings, in_environment, own_keys, read_settings,
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One model of the repository: its settings in force, and what has to be said of how they came about.
+    """One model of the repository, with its settings in force and notices on how they were determined.
 
     `base` are the settings without an environment, where `settings` are those of one.
     """
@@ -38,7 +38,7 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What all models of one run share."""
+    """What all models of a run share."""
 
     repository: GitRepository
     forge: Forge
@@ -182,6 +182,7 @@ def _there(session: Session, unit: Unit) -> Unit:
 
 
 def _units_of(session: Session, name: str) -> list[Unit]:
+    """Return the models of one settings file: as the target branch has it, with the change's own paths."""
     repository, source = session.repository, session.source
     at_target = repository.read(source.base, name) if source.base else None
     place = repository.root / name
@@ -189,20 +190,9 @@ def _units_of(session: Session, name: str) -> list[Unit]:
         here = repository.read(source.head, name)
     else:
         here = place.read_bytes() if place.is_file() and not place.is_symlink() else None
-    notices: list[Notice] = []
     if at_target is None:
-        if here is None:
-            raise SettingsError(name, ["is not a regular file"])
-        in_force = read_settings(here, name)
-        if source.base and source.head != source.base:
-            text = (
-                f"`{name}` is new in this change: its own policy is in force until the target branch has one."
-            )
-            notices.append(Notice(text=text, level="warning"))
-        return [
-            Unit(settings=one, root=place.parent, config=name, notices=(*notices, *_deprecated(one)))
-            for one in in_force
-        ]
+        return _new_units(session, name, here)
+    notices: list[Notice] = []
     in_force = read_settings(at_target, f"{name} on {source.target}")
     proposed: dict[str, Settings] = {}
     if here is not None and here != at_target:
@@ -216,14 +206,26 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             text = f"This change sets `{key}` for itself, where its own outputs are: that is in force."
             notices.append(Notice(text=text, level="danger"))
     return [
-        Unit(
-            settings=trusted(one, proposed.get(one.registry.model)),
-            root=place.parent,
-            config=name,
-            notices=(*notices, *_deprecated(one)),
-        )
+        _unit(session, name, trusted(one, proposed.get(one.registry.model)), [*notices, *_deprecated(one)])
         for one in in_force
     ]
+
+
+def _new_units(session: Session, name: str, here: bytes | None) -> list[Unit]:
+    """Return the models of a file that the target branch does not have yet."""
+    if here is None:
+        raise SettingsError(name, ["is not a regular file"])
+    source = session.source
+    notices = []
+    if source.base and source.head != source.base:
+        text = f"`{name}` is new in this change: its own policy is in force until the target branch has one."
+        notices.append(Notice(text=text, level="warning"))
+    return [_unit(session, name, one, [*notices, *_deprecated(one)]) for one in read_settings(here, name)]
+
+
+def _unit(session: Session, name: str, settings: Settings, notices: list[Notice]) -> Unit:
+    root = (session.repository.root / name).parent
+    return Unit(settings=settings, root=root, config=name, notices=tuple(notices))
 
 
 def _deprecated(settings: Settings) -> list[Notice]:
@@ -241,7 +243,7 @@ def templates_of(session: Session) -> dict[str, str]:
 
 
 def _elsewhere(session: Session) -> bool:
-    """Say whether the work tree is without the change: then its own files are read from git."""
+    """Return whether the work tree is without the change: then its own files are read from git."""
     repository, head = session.repository, session.source.head
     if session.source.pull_request is None or not head or repository.resolve(head) is None:
         return False

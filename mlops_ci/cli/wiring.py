@@ -1,4 +1,4 @@
-"""Which adapter serves which port: the tools of one model, made when they are first asked for."""
+"""Wires adapters to ports: the tools of one model, each created on first use."""
 
 from __future__ import annotations
 

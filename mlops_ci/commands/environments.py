@@ -29,7 +29,7 @@ _OWN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The environment that a champion comes from: its settings, and tools for its registry."""
+    """The environment that a champion is promoted from: its settings, and tools for its registry."""
 
     settings: Settings
     tools: Tools
@@ -44,7 +44,7 @@ def promote_from(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Promote the champion of another environment, if it still may be.
+    """Promote the champion of another environment, if it still passes.
 
     In one registry the version gets another alias. From another registry the model, its evaluation and its
     evidence are copied, and their digests recomputed from the copy. The recorded evaluation is judged
@@ -120,7 +120,7 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
 
 
 def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
-    """Return the candidate that a version was made of, with the judgement that the ledger names."""
+    """Return the candidate that a version was created from, with the judgement that the ledger names."""
     run_id, path = version.ref.run_id or "", version.tags.get(tags.VERDICT_PATH)
     if path is None:
         raise EvidenceError(f"version {version.ref.version} has no judgement", remedy=REMEDY)
@@ -146,7 +146,7 @@ def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
 
 
 def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path) -> ModelRef:
-    """Copy a candidate into the registry here, and prove the copy; a copy that is there already is found."""
+    """Copy a candidate into this registry and verify the copy; an existing copy is reused."""
     record, judgement = found.record, found.judgement
     carried = {name: value for name, value in record.tags.items() if name.startswith(tags.PREFIX)}
     carried = {name: value for name, value in carried.items() if name not in _OWN}
@@ -172,7 +172,7 @@ def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path
 
 
 def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Path]:
-    """Download what belongs to a candidate; return where each part is, by its place in a run."""
+    """Download a candidate's artifacts; return their local paths by their place in the run."""
     record, run_id = found.record, found.record.ref.run_id or ""
     artifacts = {tags.MODEL_ARTIFACT if model.is_dir() else f"{tags.MODEL_ARTIFACT}/{model.name}": model}
     into = there.tools.scratch / "copied"
@@ -187,7 +187,7 @@ def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Pat
 
 
 def _prove_copy(here: ChampionMover, found: Found, ref: ModelRef) -> None:
-    """Download the copy, and refuse it where it is not what was judged."""
+    """Download the copy, and refuse it if it is not what was judged."""
     copy = here.registry.candidate(ref.run_id or "")
     into = here.tools.scratch / "copy"
     digests = {"model": found.digest, "evaluation": found.judgement.evaluation_digest}

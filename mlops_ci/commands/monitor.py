@@ -32,7 +32,7 @@ TRIES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What monitoring works with beside the tools of every verb.
+    """The inputs of `monitor`, beside the tools of every verb.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Watch:
 def monitor(
     settings: Settings, tools: Tools, watch: Watch, source: Source, *, dry_run: bool = False
 ) -> Report:
-    """Judge the windows of production that are due and were not judged yet, and say what they mean together.
+    """Judge the windows of production that are due and not judged yet, and evaluate the alarms.
 
     A window is known by its name, the champion and the digest of its rows: the same rows are never judged
     twice, late rows and late labels revise their window, and one that was judged with an earlier champion
@@ -115,7 +115,7 @@ def _asked(settings: Settings, champion: Champion, now: datetime) -> Asked:
 def _judged(
     settings: Settings, judge: Judge, slices: Sequence[Slice], before: Sequence[Watched], champion: str
 ) -> tuple[list[Watched], dict[str, Any] | None]:
-    """Judge what is new; return the records, and the drift comparison of the newest of them."""
+    """Judge new windows; return their records, and the drift comparison of the newest."""
     known = {one.window: one for one in before}
     fresh: list[Watched] = []
     drift = None
@@ -132,7 +132,7 @@ def _judged(
 
 
 def _volume(settings: Settings, made: Watched, past: Sequence[Watched]) -> Watched:
-    """Add whether the number of rows is unusual; a window without any always is."""
+    """Add the signal of an unusual number of rows; an empty window always raises it."""
     usual = usual_rows([one for one in past if one.window != made.window], made.start)
     if usual is None and made.rows:
         return made
@@ -142,7 +142,7 @@ def _volume(settings: Settings, made: Watched, past: Sequence[Watched]) -> Watch
 
 
 def _kept(mover: ChampionMover, fresh: Sequence[Watched], source: Source) -> History:
-    """Write the new judgements into the ledger, once: of two runs at the same time one finds them there."""
+    """Append the new judgements to the ledger once; a concurrent run finds them there."""
     for _ in range(TRIES):
         history = mover.read()
         there = {(one.window, one.champion, one.digest) for one in watched(history, mover.environment)}
@@ -163,7 +163,7 @@ def _merged(kept: Sequence[Watched], fresh: Sequence[Watched]) -> list[Watched]:
 
 
 def _notices(settings: Settings, seen: Seen, registry: Registry, champion: Champion) -> list[Notice]:
-    """Say what was left out of the windows, and why."""
+    """Return notices on rows that were left out of the windows."""
     said = []
     if seen.future:
         text = (
@@ -195,7 +195,7 @@ def _notices(settings: Settings, seen: Seen, registry: Registry, champion: Champ
 
 
 def _logged(settings: Settings, watch: Watch, records: Sequence[Watched], champion: str) -> list[Notice]:
-    """Write the last windows' numbers for people to look at; without them nothing is lost."""
+    """Log the last windows' numbers to MLflow for people; a failure there is only a notice."""
     if watch.trends is None:
         return []
     points = [

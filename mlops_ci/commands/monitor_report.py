@@ -1,4 +1,4 @@
-"""What `monitor` says: the alarms in words, what to do, and the one issue."""
+"""The report of `monitor`: the alarms in words, the next step, and the issue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlops_ci.settings import Settings
 
 @dataclass(frozen=True)
 class Told:
-    """What one run saw: the windows it judged now, and all that are kept."""
+    """What one run saw: the windows judged now, and all recorded ones."""
 
     champion: Champion
     now: datetime
@@ -29,7 +29,7 @@ class Told:
 
 
 def stale(settings: Settings, now: datetime, newest: datetime | None) -> timedelta | None:
-    """Return how old the newest row is where that is too old; None where it is fresh."""
+    """Return the age of the newest row if it is too old; None if it is fresh."""
     own = settings.monitor
     limit = length_of(own.freshness) if own.freshness else 2 * length_of(own.window) + length_of(own.delay)
     age = now - newest if newest is not None else timedelta.max
@@ -37,7 +37,7 @@ def stale(settings: Settings, now: datetime, newest: datetime | None) -> timedel
 
 
 def report(settings: Settings, told: Told, source: Source, *, dry_run: bool) -> Report:
-    """Return the report of a run that watched."""
+    """Return the report of a monitoring run."""
     model, version = settings.registry.model, told.champion.ref.version or ""
     rule = settings.monitor.alarm.rule
     found = alarms(told.records, rule, champion=version)

@@ -1,4 +1,4 @@
-"""`promote`: make the candidate of a merged commit the champion; it never trains, and decides again."""
+"""`promote`: make the candidate of a merged commit the champion, after deciding again, without training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def promote(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Promote what the check judged of this commit, if it still may be.
+    """Promote the candidate that the check judged for this commit, if it still passes.
 
     With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
 
@@ -81,7 +81,7 @@ class Offer:
 
 
 def carry_out(mover: ChampionMover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
-    """Decide about an offer and make it the champion; decide again where someone else was faster."""
+    """Decide about an offer and make it the champion; decide again if another process was faster."""
     for _ in range(TRIES):
         history = mover.settled_history(source, dry_run=dry_run)
         state = mover.state(history)
@@ -115,7 +115,7 @@ def carry_out(mover: ChampionMover, offer: Offer, source: Source, word: Word, *,
 
 
 def require_merged(tools: Tools, source: Source) -> None:
-    """Refuse a commit that is not on the target branch: what is not merged is not promoted."""
+    """Refuse a commit that is not on the target branch: only merged changes are promoted."""
     if not source.base or not source.head or source.base == source.head:
         return
     if tools.repository.merge_base(source.base, source.head) != source.head:
@@ -126,7 +126,7 @@ def require_merged(tools: Tools, source: Source) -> None:
 
 
 def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
-    """Return the promotion of a later commit, where this run is late: going back is for `rollback`."""
+    """Return the promotion of a later commit, if there is one: only `rollback` goes back."""
     decision, repository = state.decision, mover.tools.repository
     if decision is None or decision.event != "promote" or decision.commit in ("", commit):
         return None
@@ -136,7 +136,7 @@ def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
 
 
 def _has_champion(mover: ChampionMover, state: State) -> bool:
-    """Say whether there is a champion for a canary to be compared with."""
+    """Return whether there is a champion for a canary to be compared with."""
     return bool(state.champion or mover.registry.aliases(mover.model).get(mover.alias))
 
 
@@ -203,7 +203,7 @@ def _intent(
 def _already(
     mover: ChampionMover, history: History, found: Found, source: Source, *, dry_run: bool
 ) -> Report:
-    """Return the report where the champion is these very bytes already; a missing deployment is run."""
+    """Return the report if the champion already has these bytes; a missing deployment is made up for."""
     state, trouble = mover.state(history), ""
     undeployed = state.deployed is None or state.deployed.ok is False
     if state.decision is not None and state.decision.event == "promote" and undeployed and not dry_run:

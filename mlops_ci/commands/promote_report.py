@@ -1,4 +1,4 @@
-"""What `promote` says of a case: promoted, refused, or what would be."""
+"""The reports of `promote`: promoted, refused, held, or superseded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops_ci.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """What the person who promotes says.
+    """What the person who promotes has confirmed.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ AS_JUDGED = Word()
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One attempt: what was found, and what is decided about it now."""
+    """One attempt to promote: the candidate found, and the decision about it."""
 
     found: Found
     judged: Judged
@@ -50,7 +50,7 @@ class Case:
 
 
 def out_before(case: Case) -> Entry | None:
-    """Return the rollback that took these very bytes out, also as a canary, or None."""
+    """Return the entry that rolled back these bytes, as champion or as canary, or None."""
     outs = case.state.rolled_back.items()
     digest, there = case.found.digest, case.environment
     same = (entry for version, entry in outs if model_digest(case.history, version, there) == digest)
@@ -58,7 +58,7 @@ def out_before(case: Case) -> Entry | None:
 
 
 def exit_code(case: Case, word: Word) -> int:
-    """Return what the verdict, an approval and an earlier rollback come to."""
+    """Return the exit code for the verdict, an approval and an earlier rollback."""
     code = 0 if case.approval else case.judged.verdict.exit_code
     return code or (3 if out_before(case) is not None and not word.again else 0)
 
@@ -73,38 +73,25 @@ def report(
     trouble: str = "",
     history: History | None = None,
 ) -> Report:
-    """Return the report of a promotion: done, refused, or (without `ref` and with 0) one that would be."""
-    name, code = mover.model, exit_code(case, word)
-    verdict, now = case.judged.verdict, case.judged.champion
-    notices = list(case.notices)
-    if case.approval is not None:
-        text = f"Approved by {case.approval.actor}: {case.approval.reason}"
-        notices.append(Notice(text=text, level="warning"))
-    if trouble:
-        notices.append(Notice(text=f"The deployment is not what it should be: {trouble}", level="danger"))
-    line, step = _wording(name, case, word, ref, trouble, code)
-    target = f"{name}@{mover.alias}"
-    actions = [] if code else [Action(kind="create_version", target=name, applied=ref is not None)]
-    if not code:
-        version = ref.version if ref and ref.version else ""
-        actions.append(Action(kind="set_alias", target=target, value=version, applied=ref is not None))
-        if mover.settings.promotion.deploy_command:
-            actions.append(Action(kind="deploy", target=name, value=version, applied=ref is not None))
+    """Return the report of a promotion: done (`ref` is given), refused, or a dry run."""
+    code = exit_code(case, word)
+    verdict, champion = case.judged.verdict, case.judged.champion
+    headline, next_step = _wording(mover.model, case, word, ref, trouble, code)
     return Report(
         command="promote",
-        model=name,
+        model=mover.model,
         verdict=verdict.verdict,
         exit_code=ServiceError.exit_code if trouble and not code else code,
-        headline=line,
-        next_step=step,
-        champion=now.ref if now else None,
+        headline=headline,
+        next_step=next_step,
+        champion=champion.ref if champion else None,
         candidate=ref or case.found.record.ref,
         findings=tuple(verdict.findings),
         alpha=mover.settings.gate.alpha,
         holdout=case.judged.holdout or None,
         lineage=case.found.judgement.manifest.lineage,
-        notices=tuple(notices),
-        actions=tuple(actions),
+        notices=(*case.notices, *_warnings(case, trouble)),
+        actions=() if code else _actions(mover, ref),
         approval=case.approval,
         source=source,
         details={
@@ -114,6 +101,29 @@ def report(
             "ledger": {"address": mover.ledger.address, "head": history.head if history else ""},
         },
     )
+
+
+def _warnings(case: Case, trouble: str) -> list[Notice]:
+    notices = []
+    if case.approval is not None:
+        text = f"Approved by {case.approval.actor}: {case.approval.reason}"
+        notices.append(Notice(text=text, level="warning"))
+    if trouble:
+        notices.append(Notice(text=f"The deployment is not what it should be: {trouble}", level="danger"))
+    return notices
+
+
+def _actions(mover: ChampionMover, ref: ModelRef | None) -> tuple[Action, ...]:
+    """Return what a promotion changes outside: applied once there is a new version."""
+    name, applied = mover.model, ref is not None
+    version = ref.version if ref and ref.version else ""
+    actions = [
+        Action(kind="create_version", target=name, applied=applied),
+        Action(kind="set_alias", target=f"{name}@{mover.alias}", value=version, applied=applied),
+    ]
+    if mover.settings.promotion.deploy_command:
+        actions.append(Action(kind="deploy", target=name, value=version, applied=applied))
+    return tuple(actions)
 
 
 def _wording(
@@ -149,7 +159,7 @@ def _wording(
 
 
 def superseded(settings: Settings, source: Source, state: State, newer: Entry) -> Report:
-    """Return the report where a later commit was promoted already."""
+    """Return the report if a later commit was promoted already."""
     name = settings.registry.model
     return Report(
         command="promote",

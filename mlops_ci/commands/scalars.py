@@ -1,4 +1,4 @@
-"""Scalars that a change reports of itself: finite numbers, or an error that names file and key."""
+"""Reads scalars from the change's metrics files: finite numbers, or an error that names file and key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_ci.settings import Settings
 
 
 def read_structured(root: Path, name: str) -> Any:
-    """Read a JSON or YAML file that the change wrote; plain values only."""
+    """Read a JSON or YAML file of the change, as plain values only."""
     import yaml  # noqa: PLC0415
 
     try:
@@ -53,7 +53,7 @@ def scalar(root: Path, reference: str) -> Any:
 
 
 def scalars_of(settings: Settings, root: Path) -> dict[str, float]:
-    """Return the numbers that the change reports of itself: logged, and compared where a policy says so."""
+    """Return the scalars that the change reports: all are logged, those in the policy are compared."""
     values: dict[str, Any] = {}
     if settings.candidate.metrics:
         values = dict(_flat(read_structured(root, settings.candidate.metrics)))

@@ -1,4 +1,4 @@
-"""What commands work with: the ports of one run, handed in by the command line."""
+"""The tools of a command: the ports of one run, provided by the command line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _absent(*_: Any, **__: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The outside of one model's run.
+    """The ports that a command on one model may use.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ ModelFormat = Literal["mlflow", "file", "folder"]
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why there is no evidence: carried to the job that can say it to people."""
+    """Why there is no evidence: carried in the bundle to the job that can report it."""
 
     problem: str
     remedy: str = ""
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What one candidate is, and where its parts are in the bundle.
+    """Describes one candidate, and where its parts are in the bundle.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ def folder_name(model: str) -> str:
 
 
 def inside(path: str) -> bool:
-    """Say whether a path of a bundle stays in it, whatever wrote it."""
+    """Return whether a path of a bundle stays inside it; the bundle is untrusted."""
     pure = PurePosixPath(path)
     plain = "\\" not in path and "\0" not in path and ":" not in path
     return bool(path) and plain and not pure.is_absolute() and ".." not in pure.parts

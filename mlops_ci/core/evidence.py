@@ -16,7 +16,7 @@ AT_ONCE = 100_000  # rows that are written as text at a time
 
 
 class InvalidEvaluationError(ValueError):
-    """Arrays that cannot be an evaluation; the message names the column and the row."""
+    """Arrays that do not form an evaluation; the message names the column and the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def canonical(values: Array) -> Array:
 
 
 def differing(ours: Array, theirs: Array) -> NDArray[np.bool_]:
-    """Return where two arrays of one shape differ as `canonical` text, written only if it must be."""
+    """Return where two arrays differ as `canonical` text, which is only computed if necessary."""
     if ours.dtype == theirs.dtype and ours.dtype.kind in "biuf":
         differ = np.asarray(ours != theirs)
         return differ if ours.dtype.kind != "f" else differ & ~(np.isnan(ours) & np.isnan(theirs))
@@ -157,7 +157,7 @@ def holdout_digest(one: Evaluation) -> str:
 
 
 def evaluation_digest(one: Evaluation) -> str:
-    """Return the SHA-256 of everything that an evaluation says, independent of its file format."""
+    """Return the SHA-256 of an evaluation's content, independent of its file format."""
     digest = hashlib.sha256(holdout_digest(one).encode())
     parts = {"prediction": one.prediction, "score": one.score, "group": one.group, "weight": one.weight}
     for name, values in [*parts.items(), *sorted(one.columns.items())]:
@@ -168,7 +168,7 @@ def evaluation_digest(one: Evaluation) -> str:
 
 
 def _update(digest: Any, values: Array) -> None:
-    """Take in `canonical` texts: all lengths, then all texts.
+    """Add `canonical` texts to the hash: all lengths, then all texts.
 
     So no two different lists give the same bytes (a separator could occur in an id). Some rows at a time: the
     texts of a score column are many times as large as the column.

@@ -1,4 +1,4 @@
-"""Judgements: what a check decided about exactly which bytes, kept with the candidate for its promotion."""
+"""Judgements: what a check decided about which bytes, stored with the candidate for its promotion."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Judgement:
     schema_version: int = SCHEMA_VERSION
 
     def document(self) -> bytes:
-        """Return it as it is kept: canonical JSON."""
+        """Return the judgement as canonical JSON."""
         return canonical_json(plain(self))
 
     def digest(self) -> str:

@@ -24,7 +24,7 @@ MOVES = frozenset({"promote", "rollback", "adopt"})
 
 
 class BrokenLedgerError(ValueError):
-    """A history that cannot be read, or is not as it was written; the message names the line."""
+    """A history that is unreadable or was altered; the message names the line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Entry:
     schema_version: int = SCHEMA_VERSION
 
     def line(self) -> bytes:
-        """Return the entry as it is written, with its line end; what is empty is left out."""
+        """Return the entry as a JSON line, without empty fields."""
         values = {name: value for name, value in plain(self).items() if value not in ("", None, {})}
         return canonical_json(values) + b"\n"
 
@@ -105,20 +105,20 @@ class History:
 
     @property
     def head(self) -> str:
-        """Digest of the last line, which stands for the whole history; empty where there is none."""
+        """Digest of the last line, which identifies the whole history; empty if there is none."""
         return self.digests[-1] if self.digests else ""
 
     def holds(self, nonce: str) -> bool:
-        """Say whether an entry of this name is in the history."""
+        """Return whether an entry with this nonce is in the history."""
         return any(entry.nonce == nonce for entry in self.entries)
 
     def digest_of(self, nonce: str) -> str:
-        """Return the digest of the line with this name; empty where there is none."""
+        """Return the digest of the line with this nonce; empty if there is none."""
         return next((d for e, d in zip(self.entries, self.digests, strict=True) if e.nonce == nonce), "")
 
 
 def parse(text: bytes, model: str) -> History:
-    """Read a history, and prove that no line is missing, changed or out of place.
+    """Parse a history, and verify that no line is missing, changed or out of order.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def parse(text: bytes, model: str) -> History:
 
 
 def extended(history: History, entry: Entry) -> bytes:
-    """Return the text of a history with one more entry, chained to the last line."""
+    """Return the text of a history with one more entry, chained to the last line by its digest."""
     chained = Entry(
         **{item.name: getattr(entry, item.name) for item in fields(entry)} | {"previous": history.head}
     )
@@ -185,7 +185,7 @@ def _entry(line: bytes, number: int) -> Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What a history says is true now, for one environment.
+    """The present state by a history, for one environment.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class State:
 
 
 def project(history: History, environment: str = "") -> State:
-    """Return what the history says is true now: intents count from when they were written.
+    """Return the present state by a history; an intent counts from when it was written.
 
     Order is that of the lines; the time in an entry is for people, clocks may be wrong.
     """
@@ -249,7 +249,7 @@ def project(history: History, environment: str = "") -> State:
 
 
 def _go_back(stack: list[str], target: str) -> list[str]:
-    """Take off the stack what is newer than the target; return what was taken."""
+    """Pop everything newer than the target from the stack, and return it."""
     if target in stack:
         place = len(stack) - 1 - stack[::-1].index(target)
         left, stack[place + 1 :] = stack[place + 1 :], []
@@ -265,7 +265,7 @@ def moves(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def promoted_versions(history: History, environment: str = "") -> set[str]:
-    """Return the versions that ever were champion by the ledger: what a rollback may go to."""
+    """Return all versions that were ever champion by the ledger: a rollback may go to them."""
     abandoned = {entry.intent for entry in history.entries if entry.phase == "abandoned"}
     return {
         entry.to_version
@@ -275,7 +275,7 @@ def promoted_versions(history: History, environment: str = "") -> set[str]:
 
 
 def model_digest(history: History, version: str, environment: str = "") -> str | None:
-    """Return the digest of a version's model as it was written when it last became champion."""
+    """Return the digest of a version's model, as recorded when it last became champion."""
     found = [
         entry.digests.get("model")
         for entry in moves(history.entries)
@@ -285,6 +285,6 @@ def model_digest(history: History, version: str, environment: str = "") -> str |
 
 
 def clock_ran_back(history: History) -> bool:
-    """Say whether time runs backwards somewhere: a clock was wrong, the order of lines still holds."""
+    """Return whether times run backwards somewhere: a clock was wrong; the order of lines still holds."""
     times = [entry.time for entry in history.entries]
     return any(later < earlier for earlier, later in pairwise(times))

@@ -1,4 +1,4 @@
-"""The Report: what every command returns, what templates see, and what the JSON output is."""
+"""The Report: returned by every command, given to templates, and serialised as the JSON output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One change to the outside, as data: with ``--dry-run`` it is shown and not applied.
+    """One external change, as data: with ``--dry-run`` it is shown and not applied.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ModelRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """Someone's word that a held change may be merged."""
+    """A person's approval of a held change."""
 
     actor: str
     commit: str
@@ -79,7 +79,7 @@ class Approval:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The run and the change that a report is about; a newer one is never overwritten by an older.
+    """The run and the change that a report is about; an older report never overwrites a newer one.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a command found; the template API and the JSON output, versioned.
+    """The result of a command; the template API and the JSON output, versioned by `schema_version`.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class Report:
 
 
 def plain(value: Any) -> Any:
-    """Turn values into plain JSON ones; what JSON cannot say (NaN, infinity) becomes None."""
+    """Convert values to plain JSON; NaN and infinity, which JSON lacks, become None."""
     if isinstance(value, StrEnum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):

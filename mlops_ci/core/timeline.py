@@ -1,4 +1,4 @@
-"""A model's life over time, as values: which version served when, and what was seen and done."""
+"""The timeline of a model: which version served when, what monitoring saw, and what was done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Serving:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a window of production showed.
+    """What monitoring saw in a window of production.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Something that was done, when, and what came of it.
+    """A step in the model's life: what was done, when, and with what result.
 
     `kind` is ``good``, ``bad``, ``notice`` or ``done``; `command` is what was run, `page` its report.
     """
@@ -66,7 +66,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """All of it, each in the order of time; `metric` is the name of what the windows show."""
+    """The whole timeline, in order of time; `metric` names the metric of the windows."""
 
     metric: str
     servings: Sequence[Serving] = ()
@@ -75,7 +75,7 @@ class Timeline:
 
 
 def servings_of(history: History, since: str, until: str) -> list[Serving]:
-    """Return who served when, by the ledger.
+    """Return which version served when, by the ledger.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def servings_of(history: History, since: str, until: str) -> list[Serving]:
 
 
 def windows_of(history: History, metric: str) -> list[Seen]:
-    """Return what monitoring saw, window by window, where labels told the metric."""
+    """Return the monitored windows in which labels gave the metric."""
     made = []
     for one in watched(history):
         found = one.performance.get(metric)

@@ -1,4 +1,4 @@
-"""The circle, once around, on eight months of real bicycle rentals; nobody's hand is in it.
+"""The long demonstration: the whole loop, without manual steps, on eight months of bicycle rentals.
 
 Data -> check -> promote -> canary -> monitoring -> drift -> retrain -> data. A change that no holdout could
 find wrong is caught on live traffic, and a model that the city left behind is replaced.
@@ -37,7 +37,7 @@ class Loop:
         self.story = story
 
     def run(self) -> None:
-        """Tell all of it.
+        """Run all chapters.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Loop:
         self._only(version)
 
     def _right(self) -> str:
-        """Say how often each version was right in the canary's last week."""
+        """Return how often each version was right in the canary's last week, in words."""
         said = [f"version {name} in {share:.1%}" for name, share in self.production.right().items()]
         return f"Right in the last week: {', '.join(said)} of its answers."
 

@@ -1,4 +1,4 @@
-"""A production beside the throw-away repository: a router, the versions it names, and what they said.
+"""A simulated production for the demonstration: a router, the versions it serves, and their answers.
 
 Time in it is simulated: it passes when it is told to, and requests are served meanwhile.
 """

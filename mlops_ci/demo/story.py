@@ -1,4 +1,4 @@
-"""How a demonstration is told: each step is run, said, held against the story, and kept for the page."""
+"""Runs the steps of a demonstration, checks that each ends as expected, and keeps it for the page."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Story:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Say what is being done, and how long it took."""
+        """Print what is being done, and how long it took."""
         self.say(f"  {what} ...", nl=False)
         start = time.monotonic()
         try:

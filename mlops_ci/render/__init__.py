@@ -1,4 +1,4 @@
-"""Reports in every form: Jinja in a sandbox, every value escaped by default, and machine formats."""
+"""Renders reports: sandboxed Jinja templates that escape every value, and machine-readable formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures for the HTML report: small inline SVG whose colours come from the page's style sheet.
+"""Charts for the HTML report: inline SVG, coloured by the page's style sheet.
 
 They are written by hand and not by a plotting library: so they follow light and dark, print, scale with
 the page, hold text that can be selected and read aloud, and cost no import. All numbers are placed here;

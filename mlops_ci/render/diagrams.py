@@ -1,4 +1,4 @@
-"""Diagrams in words that Markdown shows as pictures: a trend as mermaid, a check as its command."""
+"""Text that Markdown renders specially: a trend as a mermaid chart, and the command that repeats a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates: ours, and the user's, which extend them and override blocks."""
+"""The Jinja environment: our templates, and the user's, which extend them and override blocks."""
 
 from __future__ import annotations
 

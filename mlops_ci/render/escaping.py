@@ -1,4 +1,4 @@
-"""Values in Markdown, HTML and text: shown as they are, and without any effect."""
+"""Escapes values for Markdown, HTML and text, so that they show as they are and have no effect."""
 
 from __future__ import annotations
 

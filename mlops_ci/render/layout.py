@@ -1,4 +1,4 @@
-"""Plain text for a terminal: tables that align by what a character takes on screen, and filled lines."""
+"""Lays out text for a terminal: tables aligned by display width, and wrapped lines."""
 
 from __future__ import annotations
 

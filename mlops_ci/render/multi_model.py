@@ -1,4 +1,4 @@
-"""One comment for several models: the gravest first, within one budget."""
+"""One comment for several models, the gravest first, within one size limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a timeline: who served when, and how production went; steps are numbered flags on top."""
+"""The timeline chart: which version served when, how production performed, and numbered steps."""
 
 from __future__ import annotations
 

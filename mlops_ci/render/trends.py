@@ -1,4 +1,4 @@
-"""Trends of monitoring: one small picture a metric over the windows, and the same in words."""
+"""Charts of monitoring over the windows: one per metric, signals, and volume."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _reference(
 
 
 def _greater(one: Mapping[str, Any]) -> bool:
-    """Say whether greater is better, from a difference whose sign is known to be positive for better."""
+    """Return whether greater is better, from a difference whose sign is known to be positive for better."""
     middle = ((one["lower"] or 0) + (one["upper"] or 0)) / 2
     return bool(((one["value"] or 0) - (one["holdout"] or 0)) * middle >= 0)
 

@@ -1,4 +1,4 @@
-"""The block `canary`: which live outcomes guard a new version, and how it gets its traffic."""
+"""The block `canary`: the rates that guard a new version, and the steps of its traffic."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class CanarySettings(Block):
 
     @property
     def reading(self) -> Reading:
-        """Which columns mean what."""
+        """The roles of the columns."""
         return Reading(
             version=self.version,
             time=self.time,

@@ -1,4 +1,4 @@
-"""Keys that have moved: an old name works until the next major version, and each report says the new one."""
+"""Renamed keys: an old name works until the next major version, and each report names the new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading mlops-ci.yaml: all problems at once, each with its key and, for a typo, a suggestion."""
+"""Reads mlops-ci.yaml, and reports all problems at once: each with its key and, for a typo, a suggestion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From settings to the core's policy, with the checks that no single key can make."""
+"""Converts settings to the core's policy, with the checks that involve several keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves traffic, and the environments that it moves in."""
+"""The block `promotion`: deployment commands and environments."""
 
 from __future__ import annotations
 

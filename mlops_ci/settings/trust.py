@@ -1,4 +1,4 @@
-"""The trust boundary of settings: what a pull request may say of itself, and what it may not."""
+"""The trust boundary of settings: which keys a pull request may set for itself, and which not."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from mlops_ci.core.evidence import Evaluation, evaluation
 from mlops_ci.core.onboarding.columns import is_predictions, meaning
 from mlops_ci.core.onboarding.facts import Table
 from mlops_ci.core.onboarding.holdout import judge
-from mlops_ci.core.onboarding.proposal import settling_margin
+from mlops_ci.core.onboarding.metrics import settling_margin
 from mlops_ci.core.onboarding.scalars import gateable
 from mlops_ci.core.onboarding.settings_text import quoted
 from mlops_ci.core.policy import MetricPolicy, Policy

@@ -1,4 +1,4 @@
-"""A sample of the rows of two tables as one matrix, for the domain classifier."""
+"""Samples rows of two tables into one numeric matrix, for the domain classifier."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def classify(
 
 
 def _usable(dtype: Any) -> bool:
-    """Return whether a column is a feature: times only run on, and nested values are none."""
+    """Return whether a column can be a feature: times (which only increase) and nested values cannot."""
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
     return bool(

@@ -119,7 +119,7 @@ def check_file(path: Path, error: type[MlopsCiError]) -> str:
 
 
 def _unfolded(path: Path) -> int:
-    """Return a file's size once decompressed, as far as matters: a bomb is read to the limit."""
+    """Return a file's decompressed size; a decompression bomb is only read up to the limit."""
     if path.suffix.lower() not in {".gz", ".bz2", ".zst"}:
         return path.stat().st_size
     size = 0
@@ -133,7 +133,7 @@ def _unfolded(path: Path) -> int:
 
 
 def file_format(name: str, start: bytes, error: type[MlopsCiError]) -> str:
-    """Tell a table's format from its first bytes, or else from its name."""
+    """Return a table's format by its first bytes, or else by its name."""
     if start.startswith(b"PAR1"):
         return "parquet"
     if start.startswith((b"ARROW1", b"FEA1")):
@@ -151,7 +151,7 @@ def file_format(name: str, start: bytes, error: type[MlopsCiError]) -> str:
 def require_columns(
     name: str, present: Sequence[str], wanted: Sequence[str], error: type[MlopsCiError]
 ) -> None:
-    """Raise `error` if a wanted column is not there, with what is there and the nearest name."""
+    """Raise `error` if a column is missing, naming the columns that exist and the nearest name."""
     twice = (
         sorted({column for column in present if list(present).count(column) > 1})
         if (len(set(present)) < len(present))
@@ -227,7 +227,7 @@ def _load(path: Path, kind: str, columns: Sequence[str] | None, text: Sequence[s
 
 
 def _bounded(file: Any, columns: Sequence[str] | None) -> Any:
-    """Read a Parquet file in pieces: a small one can unfold to any size."""
+    """Read a Parquet file in pieces: a small file can decompress to any size."""
     if file.metadata.num_rows > MAX_ROWS:
         raise ValueError(f"it says that it has {file.metadata.num_rows:,} rows, more than {MAX_ROWS:,}")
     names = None if columns is None else list(columns)

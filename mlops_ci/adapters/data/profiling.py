@@ -87,7 +87,7 @@ def is_text(dtype: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """How the values of an Arrow type are counted.
+    """How values of an Arrow type are counted: as numbers, times, or text.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class _Values:
 
 
 def _plain_bound(value: Any) -> float | int | None:
-    """Return a bound as the counters take it: times in microseconds since 1970; None if it is of no use."""
+    """Return a bound in the counters' units (times in microseconds since 1970); None if it is not usable."""
     if isinstance(value, float):
         return value
     if isinstance(value, int):

@@ -27,7 +27,7 @@ State = Mapping[str, Array]
 
 
 class _Look:
-    """The first pass over a column: rows, NULLs, bounds, categories, weekdays and hours."""
+    """First pass over a column: counts rows and NULLs, and finds bounds, categories, weekdays and hours."""
 
     def __init__(self, dtype: Any, kind: str | None) -> None:
         flat = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
@@ -39,7 +39,7 @@ class _Look:
         self.times = np.zeros(31, dtype=np.int64)
 
     def add(self, raw: Any) -> None:
-        """Look at one Arrow array."""
+        """Add one Arrow array."""
         self.rows += len(raw)
         if self.storage is None:
             levels, counts, nulls = level_counts(raw)
@@ -54,12 +54,12 @@ class _Look:
             self.times += time_counts(values)
 
     def state(self) -> State:
-        """Return what was seen, as arrays."""
+        """Return the state as arrays, for another process."""
         counts = np.array([self.rows, self.nulls], dtype=np.int64)
         return {"counts": counts, "bounds": np.array(self.bounds), "times": self.times, **self.texts.state()}
 
     def absorb(self, state: State) -> None:
-        """Add what was seen of another partition."""
+        """Add the state of another partition."""
         self.rows += int(state["counts"][0])
         self.nulls += int(state["counts"][1])
         self.bounds += list(state["bounds"])
@@ -117,7 +117,7 @@ def _steps(look: _Look) -> Steps:
 
 
 def _sketched(frame: Any, steps: dict[str, Steps], storages: Mapping[str, Storage]) -> dict[str, Any]:
-    """Run the passes of all columns side by side, one Spark job for each round."""
+    """Run the passes of all columns together, one Spark job per round."""
     done: dict[str, Any] = {}
     active: dict[str, Counter] = {}
 

@@ -1,4 +1,4 @@
-"""Tables as columns that can be read again and again: the same few questions to every source."""
+"""Tables whose columns can be read one at a time, and more than once, whatever the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of times, however a file writes them, as microseconds since 1970."""
+"""Timestamps of files, in whatever type they are stored, as microseconds since 1970 UTC."""
 
 from __future__ import annotations
 

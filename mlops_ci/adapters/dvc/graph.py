@@ -1,4 +1,4 @@
-"""A DVC project as a graph: its stages, what they read and make, and what tracks the rest."""
+"""A DVC project as a graph of stages, their inputs and outputs, and the data tracked by .dvc files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Tracked:
 
 @dataclass(frozen=True, kw_only=True)
 class LockedStage:
-    """A stage by the address that DVC prints: what dvc.lock and dvc.yaml say of it.
+    """A stage, by the address that DVC prints, as dvc.lock and dvc.yaml describe it.
 
     `declared_deps` are those of dvc.yaml, which may be newer than those of dvc.lock (`deps`); likewise
     `declared_command` and `declared_params`, (file, key) each.
@@ -126,7 +126,7 @@ class Project:
         return list(ordered)
 
     def tracked(self, addresses: Iterable[str]) -> list[Tracked]:
-        """Return what these stages made, and the .dvc data that they read, each once."""
+        """Return the outputs of these stages, and the .dvc data that they read, without duplicates."""
         found: dict[str, Tracked] = {}
         for stage in (self.stages[address] for address in addresses):
             found |= {out.path: out for out in stage.outs}
@@ -135,7 +135,7 @@ class Project:
         return list(found.values())
 
     def described(self, address: str) -> Stage:
-        """Return a stage as lineage keeps it, with what it reads from outside the pipeline apart."""
+        """Return a stage for the lineage, with its inputs from outside the pipeline listed separately."""
         stage = self.stages[address]
         makers = self.outputs()
         outside = [dep for dep in stage.deps if not _makers(dep.path, makers)]
@@ -152,7 +152,7 @@ class Project:
         )
 
     def _kind(self, path: str) -> Any:
-        """Tell data from code: what a .dvc file tracks or an address names is data, the rest is in git."""
+        """Classify an input: data if a .dvc file tracks it or it is an address, else code in git."""
         return "data" if "://" in path or any(overlap(path, one.path) for one in self.data) else "code"
 
 
@@ -169,5 +169,5 @@ def _makers(path: str, makers: Mapping[str, str]) -> set[str]:
 
 
 def normal(path: str) -> str:
-    """Return a path without detours, as the graph names it."""
+    """Return a normalised path, as the graph names it."""
     return os.path.normpath(path).replace(os.sep, "/")

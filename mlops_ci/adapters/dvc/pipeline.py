@@ -1,4 +1,4 @@
-"""The DVC pipeline: brings the outputs of its stages up to date, and says what was done.
+"""The port `Pipeline` for DVC: brings the outputs of the stages up to date, and describes what it did.
 
 Fetching and running are two processes. The fetch has the remote's credential, a config that is trusted,
 and sees none of the change's files (`dvc_remote`). The stages have no credential and a scrubbed

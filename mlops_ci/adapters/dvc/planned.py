@@ -1,4 +1,4 @@
-"""What a run of the present files would be made of: told from dvc.yaml, parameters and code, without data."""
+"""Predicts what dvc.lock would record after a run, from dvc.yaml, parameters and code, without the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Stage], bool]:
-    """Return stages as dvc.lock will describe them once they have run, and whether it does so already.
+    """Return stages as dvc.lock will describe them after a run, and whether it already does.
 
     After a merge dvc.lock may be older than the parameters and the code (the gate ran the stages itself):
     the pipeline version has to come from the files, as in the run that was judged.

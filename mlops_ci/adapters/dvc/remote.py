@@ -1,4 +1,4 @@
-"""The DVC remote: fetching, and asking what it lacks, with a config that is trusted.
+"""The DVC remote: fetches objects and finds missing ones, with a configuration that the change cannot edit.
 
 A pull request's ``.dvc/config`` may name a program that hands out credentials, or another remote; its
 .dvc files may import from a repository with a config of its own. So the process that holds the remote's
@@ -142,7 +142,7 @@ class Remote:
         return list(missing)
 
     def check_reachable(self) -> None:
-        """Tell "does not answer" from "does not have": DVC says of both that files do not exist.
+        """Distinguish "unreachable" from "missing": DVC reports both as files that do not exist.
 
         Raises
         ------
@@ -187,7 +187,7 @@ def _only_missing(lines: Sequence[str]) -> bool:
 
 
 def _answer(error: MlopsCiError, lines: Sequence[str]) -> MlopsCiError:
-    """Make a ServiceError of what DVC said about the remote, unless it is the user's to mend."""
+    """Return DVC's failure as a ServiceError, unless it is for the user to fix."""
     if isinstance(error, (UsageError, ServiceError)):
         return error
     said = [line for line in lines if line.startswith("ERROR")] or [line for line in lines if line.strip()]

@@ -1,4 +1,4 @@
-"""Calling DVC: which one, in which environment, what its output says, and what its failures mean.
+"""Runs the DVC command line: finds it, sets its environment, parses its output, explains its failures.
 
 DVC has no public Python call for `repro`, so its command line is run and its output read.
 """
@@ -75,7 +75,7 @@ class Steps:
     _since: float = 0.0
 
     def line(self, text: str) -> None:
-        """Take in one line of output."""
+        """Parse one line of output."""
         for state, pattern in _STEPS:
             match = pattern.match(text)
             if match:
@@ -91,7 +91,7 @@ class Steps:
             self.output.append(text)
 
     def merge(self, later: Steps) -> None:
-        """Add what a later run said: a stage that ran before, and was current then, did run."""
+        """Merge the result of a later run: a stage that ran in the first one counts as having run."""
         for name, state in later.states.items():
             if self.states.get(name) not in ("ran", "restored") or state != "skipped":
                 self.states[name], self.seconds[name] = state, later.seconds[name]
@@ -188,12 +188,12 @@ class Dvc:
 
 
 def reports_failed_stage(done: process.Completed) -> bool:
-    """Return whether a stage is what failed, rather than DVC before it came to one."""
+    """Return whether a stage failed, rather than DVC before it reached one."""
     return any(_FAILED.search(line) for line in done.tail)
 
 
 def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError:
-    """Say what a failed DVC command means, as the error to raise."""
+    """Return the error to raise for a failed DVC command."""
     text = "\n".join(done.tail)
     if "Unable to acquire lock" in text or "is busy, it is being blocked by" in text:
         return ServiceError(

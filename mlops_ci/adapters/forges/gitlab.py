@@ -101,7 +101,7 @@ class GitLabForge:
         )
 
     def approvals(self, change: PullRequest) -> list[Approval]:
-        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+        """Return valid approvals of exactly `change.head`; log why others do not count.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class GitLabForge:
         return valid if still else []
 
     def _problem(self, item: Mapping[str, Any], commit: str, reason: str, change: PullRequest) -> str:
-        """Return why a command does not count, or nothing."""
+        """Return why an approval does not count, or an empty string."""
         author = item.get("author") or {}
         if not _FULL_SHA.fullmatch(commit) or commit.lower() != change.head.lower():
             return f"it must name the full head, '{COMMAND} {change.head} REASON'"
@@ -143,7 +143,7 @@ class GitLabForge:
         return ""
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the merge request that a check is running, above its last report; return the address."""
+        """Announce that a check is running, above the merge request's last report; return the address."""
         stamp = sticky.Stamp.of(self.source(), key)
         return self._deliver(stamp, sticky.running(text, stamp, NOTE_LIMIT, create=self._mode == "always"))
 
@@ -188,7 +188,7 @@ class GitLabForge:
         return None
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
-        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        """Open, update or close the one issue of a key; a failure is logged, not raised."""
         if not self._token:
             self._console.warn("no issue: set MLOPS_CI_GITLAB_TOKEN to a token with the scope api")
             return None

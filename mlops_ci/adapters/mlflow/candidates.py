@@ -1,4 +1,4 @@
-"""Finding candidates' runs, and the run that a candidate is written into."""
+"""Finds the runs of candidates, and the run that a candidate is written into."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def matching(client: Any, wanted: Mapping[str, str]) -> Iterator[Any]:
 
 
 def same_candidate(client: Any, record: CandidateRecord) -> Any | None:
-    """Return the complete run of an identical candidate, or None.
+    """Return the complete run of an identical candidate, or None if there is none.
 
     Identical are those of one pipeline version whose model, evaluation, holdout and metrics agree;
     its artifacts must still be there.

@@ -1,4 +1,4 @@
-"""What can go wrong with MLflow, in our words: one clear error with a remedy, and no secrets in it."""
+"""Translates MLflow's failures into our errors, with a remedy and without secrets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def patiently(call: Callable[[], T], tries: int = 4) -> T:
 
 
 def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
-    """Say an MLflow failure as one of ours, naming the address without its secrets.
+    """Return an MLflow failure as one of our errors, naming the address without its secrets.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
 
 
 def of_a_store(failure: BaseException) -> bool:
-    """Say whether a failure came of the store that holds the artifacts, which is not MLflow's server."""
+    """Return whether a failure came of the store that holds the artifacts, which is not MLflow's server."""
     if _TRANSFERS.search(" ".join(str(failure).split())):
         return True
     seen: BaseException | None = failure

@@ -1,4 +1,4 @@
-"""The registry port on MLflow: champions, candidates' runs, versions and aliases."""
+"""The port `Registry` on MLflow: champions, candidates' runs, versions and aliases."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
 
 
 def _check_arrived(client: Any, run_id: str, artifact: str, fetched: Path) -> None:
-    """Refuse other files, or of another size, than the run lists.
+    """Refuse downloaded files that differ from the run's listing in name or size.
 
     A proxy's page in the place of a file, or of the listing that a folder is fetched by, is not someone's
     change of a model.

@@ -1,4 +1,4 @@
-"""A history of monitoring in MLflow: one run `monitor` a model, one step a window."""
+"""Logs monitoring results to MLflow: one run `monitor` per model, one step per window."""
 
 from __future__ import annotations
 

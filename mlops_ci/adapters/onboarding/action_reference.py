@@ -1,4 +1,4 @@
-"""Where this very mlops-ci comes from, so that a workflow can name it: `owner/mlops-ci@ref`."""
+"""The repository and ref that mlops-ci was installed from, for workflows: `owner/mlops-ci@ref`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Forge(Protocol):
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the change that a check is running, in the comment that `publish` will replace.
+        """Announce on the change that a check is running, in the comment that `publish` will replace.
 
         `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
         what cannot be delivered.
@@ -67,7 +67,7 @@ class Forge(Protocol):
         """
 
     def conclude(self, code: int, text: str) -> None:
-        """Say once, after all reports, how the run ends: its exit code, and one sentence."""
+        """Conclude the run, once, after all reports: its exit code, and one sentence."""
 
     def reference(self, number: int) -> str | None:
         """Return the git ref of a change's head; None where a checkout always has it."""
@@ -100,4 +100,4 @@ class Forge(Protocol):
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later steps of the same job."""
+        """Set outputs for later steps of the same job."""

@@ -1,4 +1,4 @@
-"""The change: its repository, and the pipeline that makes its model."""
+"""Ports of the change: its repository, and the pipeline that produces its model."""
 
 from __future__ import annotations
 

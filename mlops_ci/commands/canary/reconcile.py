@@ -1,4 +1,4 @@
-"""What `reconcile` does about a canary: finish what a dead job began, and set its alias right."""
+"""`reconcile` for canaries: finishes an interrupted transition, and corrects the challenger's alias."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_ci.core.report import Action
 
 @dataclass(frozen=True, kw_only=True)
 class Mended:
-    """What was found: the history afterwards, sentences, actions, and what is still wrong."""
+    """Result: the history afterwards, sentences for the report, actions, and a remaining problem."""
 
     history: History
     said: tuple[str, ...] = ()
@@ -22,7 +22,7 @@ class Mended:
 
 
 def mend(mover: ChampionMover, history: History, *, dry_run: bool) -> Mended:
-    """Finish the canary's open act, and make the alias `challenger` what the ledger says."""
+    """Finish the canary's open transition, and set the challenger's alias as the ledger says."""
     canary = latest(history, mover.environment)
     if canary is None:
         return Mended(history=history)

@@ -18,7 +18,7 @@ from mlops_ci.settings import Settings
 def start(
     settings: Settings, tools: Tools, source: Source, word: Word = AS_JUDGED, *, dry_run: bool = False
 ) -> Report:
-    """Start a canary of the candidate of the merged commit: what `promote` does where `canary` is set.
+    """Start a canary of the merged commit's candidate, as `promote` does if `canary` is set.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def start(
 
 
 def status(settings: Settings, tools: Tools, source: Source) -> Report:
-    """Return what the ledger knows of the last canary; nothing is read elsewhere, nothing is changed."""
+    """Report the last canary from the ledger alone, without changing anything."""
     mover = champion_mover(settings, tools)
     history = mover.read()
     canary = latest(history, mover.environment)

@@ -1,4 +1,4 @@
-"""The evidence on one guarded rate: what it sums up of all windows so far, and how one more is added."""
+"""The accumulated evidence on one guarded rate, and how a window is added to it."""
 
 from __future__ import annotations
 

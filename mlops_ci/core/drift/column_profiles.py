@@ -1,4 +1,4 @@
-"""From the values of a column, in pieces, to its profile."""
+"""Builds the profile of a column from its values, batch by batch."""
 
 from __future__ import annotations
 

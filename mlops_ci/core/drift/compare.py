@@ -1,4 +1,4 @@
-"""Comparing one column of two profiles: the distribution, and side checks."""
+"""Compares one column of two profiles: its distribution, and side checks."""
 
 from __future__ import annotations
 

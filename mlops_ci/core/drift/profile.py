@@ -1,4 +1,4 @@
-"""Profiles: what is kept of a data set so that drift can be judged without its rows."""
+"""Profiles: mergeable summaries of a data set, from which drift is judged without its rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class InvalidProfileError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
-    """What is kept of one column.
+    """The summary of one column.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class ColumnProfile:
         )
 
     def stored(self, min_count: int = MIN_COUNT, intervals: int = INTERVALS) -> ColumnProfile:
-        """Return what may be stored: coarser, and without what fewer than `min_count` rows share."""
+        """Return a coarser profile for storage, without values that fewer than `min_count` rows share."""
         sketch, left_out = compact(self.sketch, intervals=intervals, min_count=min_count)
         levels = self.categories.pooled(min_count=min_count, most=_MOST_LEVELS * intervals // INTERVALS)
         tokens = None if self.tokens is None else np.where(self.tokens >= min_count, self.tokens, 0)
@@ -111,7 +111,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What is kept of a data set: one `ColumnProfile` a column.
+    """The summary of a data set: one `ColumnProfile` per column.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class Profile:
         )
 
     def stored(self, min_count: int = MIN_COUNT) -> Profile:
-        """Return what may be stored: at most 20 kB a column, and nothing that is rare."""
+        """Return a profile for storage: at most 20 kB per column, and without rare values."""
         columns = {name: _fitting(column, min_count) for name, column in self.columns.items()}
         return replace(self, columns=columns, min_count=max(min_count, self.min_count))
 

@@ -1,4 +1,4 @@
-"""Columns of a profile as plain JSON values, and back."""
+"""Converts columns of a profile to plain JSON values, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare a candidate with the champion: the one entry from evidence and policy to a verdict."""
+"""Compares a candidate with the champion: the entry point from evidence and policy to a verdict."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _by_rows(rule: MetricPolicy, champion: Results, candidate: Results) -> bool:
 
 
 def scalar_draft(name: str, champion: Results, candidate: Results, policy: Policy) -> Draft:
-    """Return the draft of a metric of which no rows are known.
+    """Return the draft of a metric without rows.
 
     Two bare numbers are compared with the margin and never `better`; they fail beyond it only where the
     policy says so (`on_point: fail`), for a bare difference cannot be told from chance.
@@ -118,7 +118,7 @@ def scalar_draft(name: str, champion: Results, candidate: Results, policy: Polic
 
 
 def _since_reference(candidate: Results, policy: Policy, around: Context) -> list[Draft]:
-    """Return what was lost since the fixed reference champion, for metrics whose total loss is bounded."""
+    """Return drafts of the loss since the fixed reference champion, for metrics with a bounded total loss."""
     drafts = []
     for name, bound in policy.max_total_loss.items():
         if name not in policy.metrics:
@@ -141,7 +141,7 @@ def _since_reference(candidate: Results, policy: Policy, around: Context) -> lis
 
 
 def one_bit(verdict: Verdict) -> Verdict:
-    """Return a verdict that tells pass or fail and nothing else, so that one use leaks one bit."""
+    """Return a verdict that only says pass or fail, so that each use of the holdout leaks one bit."""
     if verdict.verdict is Result.ERROR:
         return verdict
     passed = verdict.verdict is Result.PASS
@@ -165,7 +165,7 @@ def one_bit(verdict: Verdict) -> Verdict:
 
 
 def incomparable(problem: str) -> Verdict:
-    """Return the verdict of evidence that cannot be compared."""
+    """Return the verdict for evidence that cannot be compared."""
     finding = Finding(
         metric="holdout", outcome=Outcome.ERROR, message=f"Nothing could be compared: {problem}."
     )
@@ -173,7 +173,7 @@ def incomparable(problem: str) -> Verdict:
 
 
 def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -> Verdict:
-    """Return the verdict of two models that are one; it passes without statistics."""
+    """Return the verdict for two identical models, which passes without statistics."""
     findings = []
     for name, rule in policy.metrics.items():
         value = _only_value(name, rule, champion, candidate, policy)
@@ -195,7 +195,7 @@ def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -
 
 
 def _upwards(name: str, rule: MetricPolicy) -> bool:
-    """Return the direction of a metric; upwards where nothing says."""
+    """Return the direction of a metric; greater is better if it is not known."""
     try:
         return greater_is_better(name, rule)
     except UnknownMetricError:
@@ -205,7 +205,7 @@ def _upwards(name: str, rule: MetricPolicy) -> bool:
 def _only_value(
     name: str, rule: MetricPolicy, champion: Results, candidate: Results, policy: Policy
 ) -> float | None:
-    """Return the value of a metric for two models that are one, where it can be had."""
+    """Return the value of a metric for two identical models, if it can be computed."""
     side = candidate if candidate.evaluation is not None else champion
     try:
         if _by_rows(rule, side, side):
@@ -223,7 +223,7 @@ def compare_scalars(
     policy: Policy,
     **context: Any,
 ) -> Verdict:
-    """Compare two models of which only values are known; see `compare`."""
+    """Compare two models by scalar values only; see `compare`."""
     return compare(Results(scalars=champion), Results(scalars=candidate), policy, **context)
 
 

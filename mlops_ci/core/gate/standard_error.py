@@ -1,4 +1,4 @@
-"""How sure a sum of contributions is: standard error, degrees of freedom, and what lopsidedness costs.
+"""Standard errors of sums of contributions: degrees of freedom, skewness correction, clustering.
 
 All functions take contributions along the last axis, so that many holdouts can be judged at once.
 """
@@ -37,7 +37,7 @@ LEAST_GROUPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Standard error and t quantiles of one contrast (or of many), and why they may not be trusted.
+    """Standard error and t quantiles of one contrast (or of many), and doubts about them.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Spread:
 
     @property
     def few(self) -> Any:
-        """Whether too few effective contributions make up the sum to prove anything."""
+        """Whether the sum has too few effective contributions to prove anything."""
         return (self.effective < self.least) & (self.error > 0)
 
     def below(self, alpha: float) -> Any:
@@ -86,7 +86,7 @@ class Spread:
 
 
 def effective_size(parts: Floats) -> Any:
-    """Return how many equal contributions would carry the same evidence: (sum g^2)^2 / sum g^4."""
+    """Return the effective number of contributions: (sum g^2)^2 / sum g^4."""
     squares = parts * parts
     total, fourth = squares.sum(axis=-1), (squares * squares).sum(axis=-1)
     return np.divide(total * total, fourth, out=np.zeros_like(total), where=fourth > 0)[()]
@@ -116,7 +116,7 @@ def freedom_of(effective: Any, units: int) -> Any:
 
 
 def leaning(quantile: Any, lean: Any) -> Any:
-    """Return the quantile moved away where losses (`lean` < 0) are the longer tail; never drawn nearer.
+    """Return the quantile corrected for skewness: larger if losses (`lean` < 0) are the longer tail.
 
     References
     ----------
@@ -130,7 +130,7 @@ def leaning(quantile: Any, lean: Any) -> Any:
 
 
 def upright(distance: Any, lean: Any) -> Any:
-    """Return the inverse of `leaning`: the quantile that a distance in standard errors amounts to."""
+    """Return the inverse of `leaning`: the quantile of a distance in standard errors."""
     bend = np.minimum(np.clip(lean, -1.5, 1.5), -1e-6)
     moved = distance + bend * distance**2 / 3 + bend**2 * distance**3 / 27 + bend / 6
     return np.minimum(moved, distance)[()]
@@ -188,7 +188,7 @@ def _even_size(effective: Any, lean: Any, units: int) -> Any:
 
 
 def thin(spread: Spread, *, grouped: bool) -> str:
-    """Say why the evidence is too thin for a proof, or nothing."""
+    """Return why the evidence is too thin for a proof, or an empty string."""
     if grouped and spread.units < LEAST_GROUPS:
         return few_groups(spread.units)
     if spread.units < LEAST_ROWS:
@@ -202,5 +202,5 @@ def thin(spread: Spread, *, grouped: bool) -> str:
 
 
 def few_groups(count: int) -> str:
-    """Say that there are too few groups."""
+    """Return the doubt that there are too few groups."""
     return f"{count} groups are too few to prove anything (it takes {LEAST_GROUPS})"

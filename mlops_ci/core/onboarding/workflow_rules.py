@@ -1,4 +1,4 @@
-"""Pitfalls in workflows that call mlops-ci: a gate that is skipped, pends for ever, or can be talked to."""
+"""Rules for workflows that call mlops-ci: a gate that can be skipped, stay pending, or be manipulated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GATES = ("check", "reusable gate")
 
 
 def judge(path: str, document: Any) -> list[Check]:
-    """Return what is wrong with one workflow; nothing where it does not call mlops-ci.
+    """Return the problems of one workflow; none if it does not call mlops-ci.
 
     Parameters
     ----------
