@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlops_ci.adapters.ports import Ledger, Registry
+from mlops_ci.adapters.ports import Champion, Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, moves, project
+from mlops_ci.core.ledger import Entry, History, State, model_digest, moves, project
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
@@ -177,6 +177,26 @@ class ChampionMover:
                 " pushes; if it is lost, `mlops-ci reconcile --accept` goes on with the present champion.",
             )
 
+    def intact(self, history: History, version: str) -> Champion | None:
+        """Return a version, or None if it is deleted.
+
+        Raises
+        ------
+        EvidenceError
+            If it holds another model than the one that was promoted: a registry that was restored from a
+            backup gives numbers a second time.
+        """
+        found = self.registry.version(self.model, version)
+        promoted = model_digest(history, version, self.environment)
+        if found is not None and promoted and found.ref.digest and promoted != found.ref.digest:
+            raise EvidenceError(
+                f"version {version} of '{self.model}' is not what was promoted: its tag says"
+                f" {found.ref.digest[:12]}, the ledger {promoted[:12]}",
+                remedy="someone changed the registry, or it was restored from a backup: find out; then name"
+                " another version with `mlops-ci rollback --to`.",
+            )
+        return found
+
     def adoption_entry(self, version: str, source: Source, reason: str) -> Entry:
         """Return the intent that adopts a champion which the ledger did not promote."""
         found = self.registry.version(self.model, version)
@@ -222,7 +242,7 @@ class ChampionMover:
         assert state.decision is not None  # noqa: S101
         aliases = self.registry.aliases(self.model)
         previous = self.settings.promotion.previous
-        if self.registry.version(self.model, state.champion) is None:
+        if self.intact(history, state.champion) is None:
             raise EvidenceError(f"model '{self.model}' has no version {state.champion} any more")
         anchor = history.digest_of(state.decision.nonce)
         self.registry.tag_version(self.model, state.champion, {tags.ledger_head(self.alias): anchor})

@@ -64,7 +64,13 @@ def check(
     judged = judge(settings, tools, registry, manifest, candidate, approvals)
     drift = drift_of(settings, tools, evidence)
     verdict, moved = with_drift(judged.verdict, drift, manifest.drift_unread, settings.gate.on_drift)
-    judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
+    # Kept with the judgement: a promotion decides again without the data, and must know of it.
+    why = (
+        [] if verdict == judged.verdict else ["the data drifted" if drift else "drift could not be looked at"]
+    )
+    judged = replace(
+        judged, verdict=verdict, notices=(*judged.notices, *moved), reasons=(*judged.reasons, *why)
+    )
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
     approval = _approval(tools, source) if judged.verdict.held else None

@@ -105,4 +105,6 @@ def with_drift(
     said = [Notice(text=f"The data drifted: {found.message}.", level="warning")]
     if verdict.exit_code not in (0, 3) or on_drift == "warn":
         return verdict, said
-    return (replace(verdict, blocked=True) if on_drift == "block" else verdict.on_hold()), said
+    # Blocked, and no longer held: an approval of what held it does not speak of the drift.
+    blocked = replace(verdict, blocked=True, held=False)
+    return (blocked if on_drift == "block" else verdict.on_hold()), said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def match(
         )
     digest = holdout_digest(candidate)
     if holdout_digest(own) == digest:
-        return Matched(champion=own, candidate=candidate)
+        return _design_kept(Matched(champion=own, candidate=candidate))
     kept = _load(
         tools, registry, champion, rescored_path(digest) if champion.ref.run_id else None, optional=True
     )
@@ -89,7 +89,29 @@ def match(
     if kept is not None and holdout_digest(kept) == digest:
         text = f"The holdout changed; the champion was scored again on its {len(candidate):,} rows."
         return Matched(champion=kept, candidate=candidate, how="rescored", notices=[Notice(text=text)])
-    return _common(own, candidate)
+    return _design_kept(_common(own, candidate))
+
+
+def _design_kept(matched: Matched) -> Matched:
+    """Return the match with the champion's groups and weights where the change has others.
+
+    They say how much a row counts, so a change that moves them moves both models' metrics.
+    """
+    ours, theirs = matched.candidate, matched.champion
+    for what in ("group", "weight"):
+        one, other = getattr(ours, what), getattr(theirs, what)
+        if one is None or other is None or not differing(one, other).any():
+            continue
+        text = f"the {what}s of the holdout changed, and the champion's were used for both models"
+        ours = replace(ours, **{what: other})
+        notice = Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger")
+        matched = replace(
+            matched,
+            candidate=ours,
+            notices=[*matched.notices, notice],
+            approvals=[*matched.approvals, text],
+        )
+    return matched
 
 
 def _common(champion: Evaluation, candidate: Evaluation) -> Matched:

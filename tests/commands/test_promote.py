@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ledger_parts import git
 from promotion_parts import MODEL, SETTINGS, Effects, Story, scratch
 
 from mlops_ci.adapters.ledger import BRANCH
 from mlops_ci.adapters.mlflow.client import quiet
+from mlops_ci.api_drift import drift
 from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
@@ -192,6 +194,21 @@ def test_an_approval_does_not_make_a_worse_model_pass(story: Story) -> None:
     story.check()
     story.repo.push()
     assert story.promote(word=Word(approve="whatever")).exit_code == 1
+
+
+@pytest.mark.parametrize(("policy", "code"), [("approve", 3), ("block", 3), ("warn", 0)])
+def test_drift_that_held_the_check_holds_the_promotion(
+    story: Story, monkeypatch: pytest.MonkeyPatch, policy: str, code: int
+) -> None:
+    """The promotion decides again without the data: what they did to the check is in its judgement."""
+    moved = drift({"x": np.arange(500)}, {"x": np.arange(500) + 400})
+    monkeypatch.setattr("mlops_ci.commands.check.drift_of", lambda *_: moved)
+    strict = replace(story, settings_text=f"{SETTINGS}gate: {{on_drift: {policy}}}\n")
+    assert strict.check().exit_code == {"approve": 3, "block": 1, "warn": 0}[policy]
+    report = strict.promote(dry_run=True)
+    assert report.exit_code == code
+    if code:
+        assert strict.promote(word=Word(approve="we know of the season"), dry_run=True).exit_code == 0
 
 
 # Faults: bytes, runs, tags
@@ -456,6 +473,23 @@ def test_rollback_refuses_a_version_that_is_not_what_was_promoted(story: Story) 
     client(story).set_model_version_tag(MODEL, "1", tags.MODEL_DIGEST, "f" * 64)
     with pytest.raises(EvidenceError, match="is not what was promoted"):
         story.rollback()
+
+
+def test_a_number_that_was_given_twice_does_not_bring_another_model_in(story: Story) -> None:
+    """The registry was restored from a backup, and a model that nobody judged got the champion's number."""
+    database = story.repo.root / "mlflow.db"
+    backup = database.read_bytes()
+    story.promote()
+    database.write_bytes(backup)
+    story.change(0.95)
+    story.check()
+    worse = next(iter(story.registry().find_candidates(MODEL, {tags.VERDICT: "fail"})))
+    assert story.registry().create_version(MODEL, worse, {}).version == "2"
+    with pytest.raises(EvidenceError, match="version 2 of 'classifier' is not what was promoted"):
+        story.reconcile(hand_moved="restore", merged=False)
+    assert story.aliases()["champion"] == "1"
+    assert story.reconcile(hand_moved="accept", merged=False).exit_code == 0
+    assert project(story.history()).champion == "1"
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ def mismatch(champion: Evaluation, candidate: Evaluation) -> str | None:
     for name, ours, theirs in (
         ("label", candidate.target, champion.target),
         ("group", candidate.group, champion.group),
+        ("weight", candidate.weight, champion.weight),
     ):
         if ours is None or theirs is None:
             continue
@@ -63,8 +64,8 @@ def _some(ids: Array) -> str:
 
 
 def same_predictions(champion: Evaluation, candidate: Evaluation) -> bool:
-    """Return whether both agree on every row in all their columns (labels, scores, metric columns)."""
-    if len(champion) != len(candidate):
+    """Return whether both agree on every row: in labels and scores, or else in all shared columns."""
+    if len(champion) != len(candidate) or champion.score_labels != candidate.score_labels:
         return False
     said = False
     for ours, theirs in (

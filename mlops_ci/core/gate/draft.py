@@ -79,18 +79,21 @@ def draft_limits(name: str, rule: MetricPolicy, rules: Rules, level: Level) -> l
             outcome = Outcome.NON_INFERIOR
         elif not level.doubt and ends[1] < 0:
             outcome = Outcome.WORSE
+        bare = level.bounds is None
+        if bare and rule.on_point == "fail" and difference < 0:
+            outcome = Outcome.WORSE
         finding = Finding(
             metric=name,
             outcome=outcome,
             greater_is_better=rules.greater_is_better,
             candidate=level.value,
             difference=difference,
-            interval=ends,
+            interval=None if bare else ends,
             margin=0.0,
             method=level.method,
             n=level.n,
-            pvalue=1.0 if level.doubt else _pvalue_of(level, limit, upwards),
-            minimum_detectable_loss=minimum_detectable_loss(level.error, rules.alpha),
+            pvalue=None if bare else 1.0 if level.doubt else _pvalue_of(level, limit, upwards),
+            minimum_detectable_loss=None if bare else minimum_detectable_loss(level.error, rules.alpha),
             versus="limit",
             limit=limit,
             gated=rule.gate,

@@ -65,26 +65,42 @@ def labels_of(values: Array) -> Array:
 
 
 def positive_label(rule: MetricPolicy, target: Array) -> str:
-    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1)."""
-    if rule.positive is not None:
-        return str(canonical(np.asarray([rule.positive]))[0])
+    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1).
+
+    A stated one may be missing from a holdout of one class (for false alarms alone), and not where two
+    or more others occur: of a label that no row has, every rate is 0 for both models.
+    """
     labels = np.unique(target)
+    if rule.positive is not None:
+        stated = str(canonical(np.asarray([rule.positive]))[0])
+        if len(labels) > 1 and stated not in labels:
+            raise UnknownMetricError(
+                f"no row has the `positive` label '{stated}'; the labels are {_some(labels)}"
+            )
+        return stated
     if set(labels.tolist()) <= {"0", "1"}:
         return "1"
     if len(labels) != 2:
-        shown = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
         raise UnknownMetricError(
-            f"its labels are {shown}: say which one is `positive`, or how classes are averaged "
+            f"its labels are {_some(labels)}: say which one is `positive`, or how classes are averaged "
             "(`average: macro`, `micro` or `weighted`)"
         )
     return str(labels[1])
 
 
+def _some(labels: Array) -> str:
+    return ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
+
+
 def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats]:
-    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes."""
+    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes.
+
+    The classes are those that either model scores; of one that it does not know, a model says 0.
+    """
     target = labels_of(pair.target)
     sides = []
     truth: Bools | None = None
+    classes = np.unique(canonical(np.asarray([*pair.champion.score_labels, *pair.candidate.score_labels])))
     for evaluation, score in zip(
         (pair.champion, pair.candidate), pair.both("score", "evaluation.score"), strict=True
     ):
@@ -94,8 +110,9 @@ def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats
             unknown = np.setdiff1d(target, names)
             if len(unknown):
                 raise UnknownMetricError(f"there is no score column of the class '{unknown[0]}'")
-            order = np.argsort(names)
-            values, hot = values[:, order], target[:, None] == names[order][None, :]
+            spread: Floats = np.zeros((len(values), len(classes)))
+            spread[:, np.searchsorted(classes, names)] = values
+            values, hot = spread, target[:, None] == classes[None, :]
         else:
             label = positive_label(rule, target)
             hot, values = (target == label)[:, None], _positive_column(label, evaluation, values)[:, None]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mlops_ci.core.gate.estimate import Estimate, Rules
-from mlops_ci.core.gate.proportions import newcombe, normal_cdf
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules
+from mlops_ci.core.gate.proportions import clopper_pearson, newcombe, normal_cdf
 
 Floats = NDArray[np.floating[Any]]
 Values = float | Sequence[float]
@@ -79,6 +79,27 @@ def scalar_estimate(name: str, champion: Scalars, candidate: Scalars, rules: Rul
     if min(len(before), len(after)) > 1:
         return welch(before, after, rules)
     return None
+
+
+def scalar_level(name: str, scalars: Scalars) -> Level:
+    """Return one model's own value, with exact bounds where it is a proportion of a known number of rows.
+
+    Raises
+    ------
+    MissingValueError
+        As `values_of`.
+    """
+    values, n = values_of(name, "candidate", scalars), scalars.sizes.get(name)
+    value = float(values.mean())
+    if len(values) == 1 and n and 0 <= value <= 1:
+        return Level(
+            value=value,
+            error=math.sqrt(max(value * (1 - value), 0.25 / n) / n),
+            n=n,
+            method="Clopper-Pearson",
+            bounds=lambda alpha: clopper_pearson(value * n, n, alpha),
+        )
+    return Level(value=value, error=math.inf, n=0, method=POINT_ONLY, doubt="a bare number cannot tell")
 
 
 def point(
