@@ -29,7 +29,7 @@ from benchmarks.servers import mlflow_on_postgres, mlflow_on_sqlite
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.commands.champion import ChampionMover
-from mlops_ci.core.ledger import moves, project
+from mlops_ci.core.ledger_state import moves, project
 from mlops_ci.errors import ConflictError
 from mlops_ci.settings import Settings
 

@@ -34,7 +34,7 @@ from mlops_ci.adapters.git import GitRepository
 from mlops_ci.commands.check import check
 from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.commands.reproduce import reproduce
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import project
 from mlops_ci.errors import MlopsCiError, ServiceError
 from mlops_ci.render import FORMS, render
 

@@ -40,7 +40,8 @@ from mlops_ci.commands.reconcile import reconcile
 from mlops_ci.commands.reproduce import reproduce
 from mlops_ci.commands.rollback import rollback
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import project
 from mlops_ci.core.report import Approval, Report, Source
 from mlops_ci.errors import ServiceError
 from mlops_ci.settings import Settings, in_environment, read_settings

@@ -12,7 +12,8 @@ from typing import Any
 from mlops_ci.adapters.ports import Champion, Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, model_digest, moves, project
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, model_digest, moves, project
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings

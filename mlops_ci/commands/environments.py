@@ -15,7 +15,8 @@ from mlops_ci.commands.promote_report import AS_JUDGED, Word
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import evaluation_digest
-from mlops_ci.core.ledger import Entry, History, State, moves
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, moves
 from mlops_ci.core.report import ModelRef, Notice, Report, Source
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings

@@ -14,7 +14,8 @@ from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.promote_report import AS_JUDGED, Case, Word, exit_code, report, superseded
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ConflictError, ServiceError, UsageError

@@ -9,7 +9,8 @@ from mlops_ci.commands.candidates import Found
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.commands.judge import Judged
 from mlops_ci.core.canary.state import rolled_back
-from mlops_ci.core.ledger import Entry, History, State, model_digest
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, model_digest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ServiceError

@@ -11,7 +11,8 @@ from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.state import canaries
-from mlops_ci.core.ledger import History, clock_ran_back, moves
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import clock_ran_back, moves
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 from mlops_ci.settings import Settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import Entry, History, State, promoted_versions
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, promoted_versions
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 from mlops_ci.settings import Settings

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlops_ci.core.formatting import percent
-from mlops_ci.core.ledger import Entry, History, moves, promoted_versions
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import moves, promoted_versions
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

@@ -9,7 +9,8 @@ from typing import Literal
 from mlops_ci.core.canary.decide import Outcome
 from mlops_ci.core.canary.state import canaries
 from mlops_ci.core.canary.windows import written
-from mlops_ci.core.ledger import History, moves
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import moves
 from mlops_ci.core.monitor.record import watched
 
 

@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from mlops_ci.core import formatting
-from mlops_ci.render import charts, diagrams, layout, timeline, trends
+from mlops_ci.render import charts, diagrams, layout, pipeline_graph, timeline, trends
 from mlops_ci.render.budget import mark
 from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
 
@@ -68,7 +68,7 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
     made.filters.update(formatting.FILTERS, prose=prose(form), link=link)
     made.globals.update(section=_section, **diagrams.GLOBALS, **trends.WORDS)
     if form == "html":
-        made.globals.update(**charts.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
+        made.globals.update(**charts.GLOBALS, **pipeline_graph.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
     if form == "text":
         made.globals.update(layout.GLOBALS)
         made.filters.update(layout.FILTERS)

@@ -20,7 +20,7 @@ from fakes.git_server import GitServer
 from ledger_parts import MODEL, bare_remote, git, intent, ledger
 
 from mlops_ci.adapters.ledger import BRANCH, GitLedger
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import project
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 
 

@@ -10,7 +10,7 @@ from promotion_parts import SETTINGS, Story
 
 from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import moves, project
+from mlops_ci.core.ledger_state import moves, project
 from mlops_ci.errors import EvidenceError, SettingsError
 from mlops_ci.settings import in_environment, read_settings
 

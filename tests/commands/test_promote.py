@@ -19,7 +19,8 @@ from mlops_ci.api_drift import drift
 from mlops_ci.commands.promote_report import Word
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
-from mlops_ci.core.ledger import Entry, project
+from mlops_ci.core.ledger import Entry
+from mlops_ci.core.ledger_state import project
 from mlops_ci.core.report import Approval
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_ci.core.ledger import (
-    BrokenLedgerError,
-    Entry,
-    History,
-    clock_ran_back,
-    extended,
-    model_digest,
-    parse,
-    project,
-    promoted_versions,
-)
+from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
+from mlops_ci.core.ledger_state import clock_ran_back, model_digest, project, promoted_versions
 
 NAMES = count()
 

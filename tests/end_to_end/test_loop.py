@@ -22,7 +22,8 @@ from ledger_parts import git
 
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.core.canary.state import canaries
-from mlops_ci.core.ledger import Entry, History, project
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import project
 from mlops_ci.core.monitor.record import watched
 from mlops_ci.settings import json_schema
 

@@ -17,7 +17,7 @@ from real_parts import s3_store
 
 from benchmarks.faults import cases
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import project
 from mlops_ci.errors import ServiceError
 
 PUSH = 5

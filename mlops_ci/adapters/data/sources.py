@@ -12,12 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_ci.adapters.data.frames import (
-    check_file,
-    file_format,
-    first_line,
-    require_columns,
-)
+from mlops_ci.adapters.data.file_formats import check_file, file_format, first_line, require_columns
 from mlops_ci.adapters.data.profiling import is_text
 from mlops_ci.adapters.data.spooling import spool, spool_csv, spool_json
 from mlops_ci.adapters.data.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable

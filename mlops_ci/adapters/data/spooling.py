@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlops_ci.adapters.data.arrow_arrays import empty_as_null
-from mlops_ci.adapters.data.frames import MISSING, csv_parsing, require_columns
+from mlops_ci.adapters.data.file_formats import MISSING, csv_parsing, require_columns
 from mlops_ci.adapters.data.tables import ArrowTable, Table
 from mlops_ci.errors import EvidenceError
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from mlops_ci.adapters.data.frames import first_line
+from mlops_ci.adapters.data.file_formats import first_line
 from mlops_ci.errors import EvidenceError
 
 BATCH_ROWS = 1 << 20

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_ci.adapters.data.frames import require_columns
+from mlops_ci.adapters.data.file_formats import require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.monitor.windows import read_time

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlops_ci.adapters.data.frames import FORMATS, first_line, require_columns
+from mlops_ci.adapters.data.file_formats import FORMATS, first_line, require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
 from mlops_ci.core.canary.reading import Reading
