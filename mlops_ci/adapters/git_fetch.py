@@ -13,7 +13,7 @@ from mlops_ci.adapters.git_remote import remote_environment
 _TIMEOUT = 300
 
 
-def bring(
+def fetch_change(
     root: Path, url: str, reference: str, token: str | None, environ: Mapping[str, str] = os.environ
 ) -> str:
     """Fetch a ref of a remote into ``refs/mlops-ci/``; return what went wrong, or empty text.

@@ -109,7 +109,7 @@ class Client:
             page += 1
 
     def send(self, method: str, path: str, body: Any = None, *, repeatable: bool = False) -> Any:
-        """Return the JSON answer to a request that changes something; None where it has no body.
+        """Return the JSON answer to a request that changes something; None if it has no body.
 
         `repeatable` says that a POST may be sent twice without harm.
 

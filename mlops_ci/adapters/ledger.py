@@ -147,7 +147,7 @@ class GitLedger:
             ) from None
 
     def _tip(self) -> str | None:
-        """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
+        """Return the commit that the remote's branch names now, fetched; None if there is no branch."""
         if not self._folder.exists():
             self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
         self._known = None

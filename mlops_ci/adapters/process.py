@@ -249,7 +249,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _kill(group: int, number: int) -> bool:
-    """Send a signal to a process group; False where nothing of it is left."""
+    """Send a signal to a process group; False if nothing of it is left."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlops_ci.adapters.mlflow.client import Connection
 
 
-def examine(options: Mapping[str, Any]) -> Report:
+def run_doctor(options: Mapping[str, Any]) -> Report:
     """Look at everything, and return the report."""
     repository = GitRepository(Path.cwd())
     console = TerminalConsole()

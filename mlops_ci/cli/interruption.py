@@ -69,8 +69,8 @@ def cancelled(model: str, source: Source) -> Report:
     )
 
 
-def of_machine(error: OSError) -> MlopsCiError | None:
-    """Return what this machine lacks, in our words; None where the error is another."""
+def machine_problem(error: OSError) -> MlopsCiError | None:
+    """Return what this machine lacks, in our words; None if the error is another."""
     said = _MACHINE.get(error.errno or 0)
     if said is None:
         return None

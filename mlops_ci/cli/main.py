@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.interruption import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, machine_problem
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
@@ -105,7 +105,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         with suppress(OSError):

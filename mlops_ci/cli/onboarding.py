@@ -122,8 +122,8 @@ def doctor(**options: Any) -> int:
     All of it:                 mlops-ci doctor
     Fast, without network:     mlops-ci doctor --offline
     """
-    from mlops_ci.cli.doctor_wiring import examine  # noqa: PLC0415
+    from mlops_ci.cli.doctor_wiring import run_doctor  # noqa: PLC0415
 
-    report = examine(options)
+    report = run_doctor(options)
     show([report], options, {})
     return report.exit_code

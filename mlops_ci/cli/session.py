@@ -14,7 +14,7 @@ import click
 from mlops_ci.adapters.environment import secrets_in
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
-from mlops_ci.adapters.git_fetch import bring
+from mlops_ci.adapters.git_fetch import fetch_change
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
@@ -128,7 +128,7 @@ def _bring_change(
     if reference is None or url is None:
         return
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    problem = bring(repository.root, url, reference, token if url.startswith(f"{server}/") else None)
+    problem = fetch_change(repository.root, url, reference, token if url.startswith(f"{server}/") else None)
     if problem:
         console.warn(f"the change's head could not be fetched: {problem}")
 
@@ -165,7 +165,7 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
 
 
 def environment_of(settings: Settings, name: str) -> Settings:
-    """Return the settings as they are in an environment; a UsageError where there is none of this name."""
+    """Return the settings as they are in an environment; a UsageError if there is none of this name."""
     known = settings.promotion.environments
     if name not in known:
         raise UsageError(

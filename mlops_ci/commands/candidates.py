@@ -21,7 +21,7 @@ REMEDY = "run `mlops-ci check` on this commit: it judges what the pipeline produ
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class RecordedCandidate:
     """A recorded candidate, and its judgement.
 
     `home` is the registry that has its run. `pipeline` describes the merged commit as it stands; it is None
@@ -39,7 +39,7 @@ class Found:
         return self.judgement.manifest.model_digest
 
 
-def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -> Found:
+def find_candidate(settings: Settings, tools: Tools, registry: Registry, source: Source) -> RecordedCandidate:
     """Return the candidate of the checked-out commit, however the merge changed the commit itself.
 
     It is looked for by pipeline version, which a squash, a rebase or a merge queue leaves alone, then by
@@ -67,7 +67,7 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
         kept = registry.download(ref.run_id or "", path, tools.scratch / "judgement")
         judgement = tools.read_judgement(kept)
         if judgement.model == name and _same_outputs(run, judgement):
-            return Found(record=record, judgement=judgement, home=registry, pipeline=run)
+            return RecordedCandidate(record=record, judgement=judgement, home=registry, pipeline=run)
         others += 1
     problem = (
         f"no candidate of '{name}' was recorded for commit {source.head[:12]} (pipeline version"
@@ -92,7 +92,7 @@ def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
     return bool(merged) and all(judged.get(path) == checksum for path, checksum in merged.items())
 
 
-def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[Notice]]:
+def verify_model(settings: Settings, tools: Tools, found: RecordedCandidate) -> tuple[Path, list[Notice]]:
     """Download the model and verify that it is, byte for byte, what was judged; return its path.
 
     Raises
@@ -142,7 +142,7 @@ def _named(settings: Settings, run: PipelineRun) -> str | None:
 
 
 def decide_again(
-    settings: Settings, tools: Tools, registry: Registry, found: Found
+    settings: Settings, tools: Tools, registry: Registry, found: RecordedCandidate
 ) -> tuple[Judged, Evaluation | None, list[str]]:
     """Judge the recorded evaluation again, against the present champion and by the present policy.
 

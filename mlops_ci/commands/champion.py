@@ -13,7 +13,7 @@ from mlops_ci.adapters.ports import Champion, Ledger, Registry
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.ledger import Entry, History
-from mlops_ci.core.ledger_state import State, model_digest, moves, project
+from mlops_ci.core.ledger_state import State, model_digest, moves, state_of
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
@@ -47,12 +47,12 @@ class ChampionMover:
 
     @property
     def environment(self) -> str:
-        """Name of the environment; empty where the settings name none."""
+        """Name of the environment; empty if the settings name none."""
         return self.settings.promotion.environment or ""
 
     def state(self, history: History) -> State:
         """Return the state of this environment by a history."""
-        return project(history, self.environment)
+        return state_of(history, self.environment)
 
     def read(self) -> History:
         """Return the history as it is now."""

@@ -14,7 +14,7 @@ def deploy(mover: ChampionMover, history: History) -> tuple[History, str]:
 
     Returns
     -------
-    The history, and what is wrong: empty where the champion is served, or nothing is set up.
+    The history, and what is wrong: empty if the champion is served, or nothing is set up.
     """
     promotion, operate = mover.settings.promotion, mover.tools.operate
     state = mover.state(history)

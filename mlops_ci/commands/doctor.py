@@ -75,7 +75,7 @@ def _workflow(path: str, document: Any) -> Iterator[Check]:
     if isinstance(document, str):
         yield failed(path, f"is not valid YAML: {document}", "Mend it.")
     else:
-        yield from workflow_rules.judge(path, document)
+        yield from workflow_rules.check_workflow(path, document)
 
 
 def of_model(settings: Settings, tools: Tools, probes: Probes, *, offline: bool) -> Iterator[Check]:
@@ -266,7 +266,7 @@ def _holdout(settings: Settings, tools: Tools, champion: Champion | None) -> Ite
     both = theirs if rows is not None else None
     known = rows if rows is not None else theirs
     assert known is not None  # noqa: S101 (one of them is)
-    found = list(holdout.judge(known, policy_of(settings), both))
+    found = list(holdout.check_holdout(known, policy_of(settings), both))
     yield from found or [
         ok("holdout", f"{len(known):,} rows; what they settle shows with the first comparison")
     ]

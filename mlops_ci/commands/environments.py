@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_ci.adapters.ports import CandidateRecord, Champion
-from mlops_ci.commands.candidates import REMEDY, Found, prove
+from mlops_ci.commands.candidates import REMEDY, RecordedCandidate, verify_model
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.promote import Offer, carry_out, require_merged
-from mlops_ci.commands.promote_report import AS_JUDGED, Word
+from mlops_ci.commands.promote_report import AS_JUDGED, Confirmation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import evaluation_digest
@@ -41,7 +41,7 @@ def promote_from(
     settings: Settings,
     tools: Tools,
     source: Source,
-    word: Word = AS_JUDGED,
+    word: Confirmation = AS_JUDGED,
     *,
     dry_run: bool = False,
 ) -> Report:
@@ -63,7 +63,7 @@ def promote_from(
     state = there.state(history)
     entry, version = _champion(there, history, state)
     found = _found(there, entry, version)
-    model, said = prove(origin.settings, origin.tools, found)
+    model, said = verify_model(origin.settings, origin.tools, found)
     text = f"From {_named(there)}, where it is version {version.ref.version}."
 
     def register(marks: Mapping[str, str]) -> ModelRef:
@@ -120,7 +120,7 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
     return judged[-1], version
 
 
-def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
+def _found(there: ChampionMover, entry: Entry, version: Champion) -> RecordedCandidate:
     """Return the candidate that a version was created from, with the judgement that the ledger names."""
     run_id, path = version.ref.run_id or "", version.tags.get(tags.VERDICT_PATH)
     if path is None:
@@ -134,7 +134,9 @@ def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
         )
     if judgement.manifest.model_digest != entry.digests.get("model"):
         raise EvidenceError(f"version {version.ref.version} was judged with other bytes", remedy=REMEDY)
-    return Found(record=there.registry.candidate(run_id), judgement=judgement, home=there.registry)
+    return RecordedCandidate(
+        record=there.registry.candidate(run_id), judgement=judgement, home=there.registry
+    )
 
 
 def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
@@ -146,7 +148,7 @@ def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
     )
 
 
-def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path) -> ModelRef:
+def _copied(there: ChampionMover, here: ChampionMover, found: RecordedCandidate, model: Path) -> ModelRef:
     """Copy a candidate into this registry and verify the copy; an existing copy is reused."""
     record, judgement = found.record, found.judgement
     carried = {name: value for name, value in record.tags.items() if name.startswith(tags.PREFIX)}
@@ -172,7 +174,7 @@ def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path
     return ref
 
 
-def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Path]:
+def _artifacts(there: ChampionMover, found: RecordedCandidate, model: Path) -> dict[str, Path]:
     """Download a candidate's artifacts; return their local paths by their place in the run."""
     record, run_id = found.record, found.record.ref.run_id or ""
     artifacts = {tags.MODEL_ARTIFACT if model.is_dir() else f"{tags.MODEL_ARTIFACT}/{model.name}": model}
@@ -187,7 +189,7 @@ def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Pat
     return artifacts
 
 
-def _prove_copy(here: ChampionMover, found: Found, ref: ModelRef) -> None:
+def _prove_copy(here: ChampionMover, found: RecordedCandidate, ref: ModelRef) -> None:
     """Download the copy, and refuse it if it is not what was judged."""
     copy = here.registry.candidate(ref.run_id or "")
     into = here.tools.scratch / "copy"

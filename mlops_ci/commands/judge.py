@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
 from mlops_ci.commands.drift import options_of
-from mlops_ci.commands.matching import Matched, answers_otherwise, match, own_evaluation
+from mlops_ci.commands.matching import Matched, answers_differ, match, own_evaluation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import Manifest
@@ -75,7 +75,7 @@ def judge(
         notices += matched.notices
     if candidate is not None and same:
         # Kept as the champion's own once it is promoted, it is what later candidates are compared with.
-        reasons += answers_otherwise(tools, registry, champion, candidate)
+        reasons += answers_differ(tools, registry, champion, candidate)
     verdict = _compared(
         settings,
         tools,

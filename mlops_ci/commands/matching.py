@@ -144,9 +144,7 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
     )
 
 
-def answers_otherwise(
-    tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
-) -> list[str]:
+def answers_differ(tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation) -> list[str]:
     """Return why an evaluation cannot be the champion's own: its answers on the same rows differ.
 
     Scores may differ in their last digits, as devices do.

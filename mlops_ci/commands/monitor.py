@@ -11,9 +11,9 @@ from mlops_ci.adapters.ports import Champion, Registry
 from mlops_ci.adapters.ports.monitoring import Asked, Production, Seen, Slice, Trends
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.matching import own_evaluation
-from mlops_ci.commands.monitor_baseline import judge_of
-from mlops_ci.commands.monitor_report import Told, report
-from mlops_ci.commands.monitor_window import Judge
+from mlops_ci.commands.monitor_baseline import window_judge
+from mlops_ci.commands.monitor_report import MonitorRun, monitor_report
+from mlops_ci.commands.monitor_window import WindowJudge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import History
 from mlops_ci.core.monitor.record import (
@@ -31,7 +31,7 @@ TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
+class MonitorInputs:
     """The inputs of `monitor`, beside the tools of every verb.
 
     Attributes
@@ -50,7 +50,7 @@ class Watch:
 
 
 def monitor(
-    settings: Settings, tools: Tools, watch: Watch, source: Source, *, dry_run: bool = False
+    settings: Settings, tools: Tools, watch: MonitorInputs, source: Source, *, dry_run: bool = False
 ) -> Report:
     """Judge the windows of production that are due and not judged yet, and evaluate the alarms.
 
@@ -81,7 +81,7 @@ def monitor(
     now = watch.now or tools.now()
     seen = watch.production.read(_asked(settings, champion, now), tools.scratch / "production")
     history = mover.read()
-    judge = judge_of(settings, tools, champion, own_evaluation(tools, mover.registry, champion))
+    judge = window_judge(settings, tools, champion, own_evaluation(tools, mover.registry, champion))
     before = watched(history, mover.environment)
     fresh, drift = _judged(settings, judge, seen.slices, before, champion.ref.version)
     if fresh and not dry_run:
@@ -90,8 +90,8 @@ def monitor(
     notices = [*judge.notices, *_notices(settings, seen, mover.registry, champion)]
     if not dry_run:
         notices += _logged(settings, watch, records, champion.ref.version)
-    return report(
-        settings, Told(champion, now, seen, records, fresh, drift, notices), source, dry_run=dry_run
+    return monitor_report(
+        settings, MonitorRun(champion, now, seen, records, fresh, drift, notices), source, dry_run=dry_run
     )
 
 
@@ -113,7 +113,7 @@ def _asked(settings: Settings, champion: Champion, now: datetime) -> Asked:
 
 
 def _judged(
-    settings: Settings, judge: Judge, slices: Sequence[Slice], before: Sequence[Watched], champion: str
+    settings: Settings, judge: WindowJudge, slices: Sequence[Slice], before: Sequence[Watched], champion: str
 ) -> tuple[list[Watched], dict[str, Any] | None]:
     """Judge new windows; return their records, and the drift comparison of the newest."""
     known = {one.window: one for one in before}
@@ -194,7 +194,9 @@ def _notices(settings: Settings, seen: Seen, registry: Registry, champion: Champ
     return said
 
 
-def _logged(settings: Settings, watch: Watch, records: Sequence[Watched], champion: str) -> list[Notice]:
+def _logged(
+    settings: Settings, watch: MonitorInputs, records: Sequence[Watched], champion: str
+) -> list[Notice]:
     """Log the last windows' numbers to MLflow for people; a failure there is only a notice."""
     if watch.trends is None:
         return []

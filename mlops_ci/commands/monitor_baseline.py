@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlops_ci.adapters.ports import Champion
-from mlops_ci.commands.monitor_window import Judge
+from mlops_ci.commands.monitor_window import WindowJudge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, canonical
@@ -17,7 +17,9 @@ from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings, policy_of
 
 
-def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None) -> Judge:
+def window_judge(
+    settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None
+) -> WindowJudge:
     """Return the judge of a champion's windows; missing parts of the baseline are noted and left out."""
     said: list[Notice] = []
     policy = policy_of(settings)
@@ -41,7 +43,7 @@ def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Eval
             said.append(Notice(text=f"Performance without labels is not estimated: {why}."))
     own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
     functions = tools.functions(own.values()) if own else {}
-    return Judge(
+    return WindowJudge(
         settings=settings,
         tools=tools,
         policy=policy,

@@ -28,17 +28,17 @@ from mlops_ci.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class WindowJudge:
     """Judges windows of production for one champion.
 
     Attributes
     ----------
     profile
-        File of the profile of the champion's training data, or None where it keeps none.
+        File of the profile of the champion's training data, or None if it keeps none.
     holdout
-        The champion's evaluation, or None where it has none.
+        The champion's evaluation, or None if it has none.
     basis
-        Its calibrated scores, or None where performance cannot be estimated.
+        Its calibrated scores, or None if performance cannot be estimated.
     positive
         The positive label that `basis` is about.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlops_ci.commands.candidates import Found
+from mlops_ci.commands.candidates import RecordedCandidate
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.commands.judge import Judged
 from mlops_ci.core.canary.state import rolled_back
@@ -18,7 +18,7 @@ from mlops_ci.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
+class Confirmation:
     """What the person who promotes has confirmed.
 
     Attributes
@@ -33,14 +33,14 @@ class Word:
     again: str | None = None
 
 
-AS_JUDGED = Word()
+AS_JUDGED = Confirmation()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class PromotionCase:
     """One attempt to promote: the candidate found, and the decision about it."""
 
-    found: Found
+    found: RecordedCandidate
     judged: Judged
     history: History
     state: State
@@ -50,7 +50,7 @@ class Case:
     notices: list[Notice] = field(default_factory=list)
 
 
-def out_before(case: Case) -> Entry | None:
+def earlier_rollback(case: PromotionCase) -> Entry | None:
     """Return the entry that rolled back these bytes, as champion or as canary, or None."""
     outs = case.state.rolled_back.items()
     digest, there = case.found.digest, case.environment
@@ -58,16 +58,16 @@ def out_before(case: Case) -> Entry | None:
     return next(same, None) or rolled_back(case.history, digest, there)
 
 
-def exit_code(case: Case, word: Word) -> int:
+def exit_code(case: PromotionCase, word: Confirmation) -> int:
     """Return the exit code for the verdict, an approval and an earlier rollback."""
     code = 0 if case.approval else case.judged.verdict.exit_code
-    return code or (3 if out_before(case) is not None and not word.again else 0)
+    return code or (3 if earlier_rollback(case) is not None and not word.again else 0)
 
 
-def report(
+def promote_report(
     mover: ChampionMover,
-    case: Case,
-    word: Word,
+    case: PromotionCase,
+    word: Confirmation,
     source: Source,
     *,
     ref: ModelRef | None = None,
@@ -104,7 +104,7 @@ def report(
     )
 
 
-def _warnings(case: Case, trouble: str) -> list[Notice]:
+def _warnings(case: PromotionCase, trouble: str) -> list[Notice]:
     notices = []
     if case.approval is not None:
         text = f"Approved by {case.approval.actor}: {case.approval.reason}"
@@ -128,9 +128,9 @@ def _actions(mover: ChampionMover, ref: ModelRef | None) -> tuple[Action, ...]:
 
 
 def _wording(
-    name: str, case: Case, word: Word, ref: ModelRef | None, trouble: str, code: int
+    name: str, case: PromotionCase, word: Confirmation, ref: ModelRef | None, trouble: str, code: int
 ) -> tuple[str, str]:
-    out = out_before(case)
+    out = earlier_rollback(case)
     if ref is not None:
         line = f"{name}: version {ref.version} is the champion" + (", but is not served" if trouble else "")
         mend = "Mend the deployment, then run `mlops-ci reconcile`, or go back with `mlops-ci rollback`."

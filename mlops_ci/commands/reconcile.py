@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_ci.commands.canary.reconcile import mend
-from mlops_ci.commands.candidates import decide_again, find
+from mlops_ci.commands.canary.reconcile import reconcile_canary
+from mlops_ci.commands.candidates import decide_again, find_candidate
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
@@ -197,7 +197,7 @@ def _canary(mover: ChampionMover, history: History, found: _Findings, *, dry_run
     """Reconcile the canary, and report what was done."""
     if found.code:
         return history
-    mended = mend(mover, history, dry_run=dry_run)
+    mended = reconcile_canary(mover, history, dry_run=dry_run)
     for text in mended.said:
         found.say(text)
     found.actions += mended.actions
@@ -211,7 +211,7 @@ def _never_promoted(
 ) -> None:
     """Report that the checked-out commit's candidate passed and was never promoted."""
     try:
-        candidate = find(settings, tools, mover.registry, source)
+        candidate = find_candidate(settings, tools, mover.registry, source)
         here = [entry for entry in moves(history.entries) if entry.environment == mover.environment]
         known = {entry.digests.get("model") for entry in here}
         known |= {one.begun.digests.get("model") for one in canaries(history, mover.environment)}

@@ -66,7 +66,7 @@ def _history(settings: Settings, versions: Sequence[Champion]) -> list[dict[str,
 
 
 def _champion_params(tools: Tools, registry: Registry, champion: Champion) -> Mapping[str, Any]:
-    """Return the parameters in the manifest that was kept with the champion; nothing where there is none."""
+    """Return the parameters in the manifest that was kept with the champion; nothing if there is none."""
     if champion.ref.run_id is None:
         return {}
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings
 
@@ -20,7 +20,7 @@ def read_structured(root: Path, name: str) -> Any:
     try:
         text = (root / name).read_text(encoding="utf-8")
         value = yaml.safe_load(text) if name.endswith((".yaml", ".yml")) else json.loads(text)
-        if unfolds(value):
+        if expands_beyond(value):
             raise ValueError("its anchors unfold to more than a million values")
         return value
     except FileNotFoundError:

@@ -62,9 +62,9 @@ class Tools:
     traffic
         What was served and how it went, for a canary.
     page
-        Renders a report as one HTML page; None where none is kept.
+        Renders a report as one HTML page; None if none is kept.
     shell
-        None where no code of the change may run: a job that holds tokens.
+        None if no code of the change may run: a job that holds tokens.
     ledger, read_judgement, operate, actor, now
         For the verbs that move the champion: its history, what was judged, the team's own deployment,
         and who acts when.

@@ -35,20 +35,20 @@ class Manifest:
     head, target_commit
         Full SHA of the change's head, and of the target branch's tip that it was reproduced against.
     predictions, holdout, dvc_lock, model_path
-        Paths inside the bundle, or None where there is none; `model_path` may be a folder.
+        Paths inside the bundle, or None if there is none; `model_path` may be a folder.
     holdout_folder
         Where the holdout is a file of a folder that DVC tracks as one: that folder's listing, as DVC
         writes it, so that its checksum can be proven without the other files.
     profiles
         Paths of the data profiles: ``reference`` and ``current`` of the settings' `drift`.
     drift_unread
-        Why a profile that the settings ask for is missing; empty where none is.
+        Why a profile that the settings ask for is missing; empty if none is.
     model_digest, model_format
         SHA-256 of the model's bytes, and what kind of thing it is.
     run_id
         The pipeline's own MLflow run, or None.
     train_overlap
-        Number of holdout rows that are among the training rows; None where it was not looked at.
+        Number of holdout rows that are among the training rows; None if it was not looked at.
     params, metrics
         Scalars for the candidate's run.
     files

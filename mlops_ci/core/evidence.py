@@ -31,7 +31,7 @@ class Evaluation:
     id
         Row identities, shape (n,), text; unique.
     target
-        True labels or values, shape (n,); None where only per-row metric columns are compared.
+        True labels or values, shape (n,); None if only per-row metric columns are compared.
     prediction
         Predicted labels or values, shape (n,), or None.
     score

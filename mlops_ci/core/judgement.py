@@ -31,7 +31,7 @@ class Judgement:
     approval
         The word that a held change was let through on, or None.
     champion
-        The version it was compared with; None where nothing was in production.
+        The version it was compared with; None if nothing was in production.
     evaluation_digest, holdout_digest, policy_digest
         SHA-256 of the candidate's evaluation, of the holdout, and of the policy in force.
     """

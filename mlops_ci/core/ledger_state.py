@@ -19,7 +19,7 @@ class State:
     Attributes
     ----------
     champion
-        The version in force, or None where nothing was ever promoted.
+        The version in force, or None if nothing was ever promoted.
     stack
         Versions one can go back to, oldest first; the champion is the last.
     decision
@@ -45,7 +45,7 @@ class State:
         return self.stack[-2] if len(self.stack) > 1 else None
 
 
-def project(history: History, environment: str = "") -> State:
+def state_of(history: History, environment: str = "") -> State:
     """Return the present state by a history; an intent counts from when it was written.
 
     Order is that of the lines; the time in an entry is for people, clocks may be wrong.

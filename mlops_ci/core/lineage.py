@@ -66,7 +66,7 @@ class Lineage:
     dvc_lock_digest
         SHA-256 of the dvc.lock that the run produced.
     environment
-        Checksum of the environment's lock file by its path; empty where there is none.
+        Checksum of the environment's lock file by its path; empty if there is none.
     data
         External data of all stages.
     """

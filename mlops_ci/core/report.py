@@ -53,7 +53,7 @@ class ModelRef:
     run_id
         Its MLflow run, or None.
     digest
-        SHA-256 of the model's bytes, or None where they are not known.
+        SHA-256 of the model's bytes, or None if they are not known.
     url
         Where a person can look at it, or None.
     commit
@@ -126,11 +126,11 @@ class Report:
     alpha
         One-sided error rate of each proof.
     champion, candidate
-        The two sides; None where there is none.
+        The two sides; None if there is none.
     findings
         One for each metric and slice that was compared.
     drift
-        What `mlops-ci drift --format json` gives; None where drift was not looked at.
+        What `mlops-ci drift --format json` gives; None if drift was not looked at.
     lineage, stages
         Where the candidate comes from, and what its pipeline did.
     notices

@@ -94,7 +94,7 @@ class Situation:
     data
         Checksum of each external input as a retraining would read it, by path.
     champion_data
-        The same of the champion; empty where it is not known.
+        The same of the champion; empty if it is not known.
     brings_data
         True if the trigger itself fetches newer data, so that what is there now does not matter.
     """

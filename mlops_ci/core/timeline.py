@@ -35,7 +35,7 @@ class Seen:
     value, lower, upper
         The metric in this window, and its interval where one is known.
     expected
-        The metric on the holdout, when the version was judged; None where it is not known.
+        The metric on the holdout, when the version was judged; None if it is not known.
     state
         ``fine``, ``drift`` (the data changed) or ``loss`` (and the model proved worse than on the holdout).
     """

@@ -41,11 +41,11 @@ class Finding:
     greater_is_better
         Direction of the metric.
     champion, candidate
-        Values of the metric, in its unit; None where unknown.
+        Values of the metric, in its unit; None if unknown.
     difference
-        Oriented: positive is better. None where unknown.
+        Oriented: positive is better. None if unknown.
     interval
-        (L, U): the one-sided 1 - alpha bounds of `difference`; None where there is none.
+        (L, U): the one-sided 1 - alpha bounds of `difference`; None if there is none.
     margin
         Accepted loss, absolute, in the metric's unit.
     method

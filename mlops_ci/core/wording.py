@@ -25,7 +25,7 @@ def headline(
     Parameters
     ----------
     champion
-        What the candidate was compared with (``champion v12``), or None where nothing is in production.
+        What the candidate was compared with (``champion v12``), or None if nothing is in production.
     problem
         Why it could not be told, for an error.
     reasons

@@ -7,7 +7,7 @@ from typing import Any
 MOST = 1_000_000
 
 
-def unfolds(value: Any, most: int = MOST) -> bool:
+def expands_beyond(value: Any, most: int = MOST) -> bool:
     """Return whether a value has more than `most` nodes once all aliases are expanded."""
     waiting = [value]
     for _ in range(most):

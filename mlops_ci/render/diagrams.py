@@ -20,7 +20,7 @@ def trend(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of one metric over the versions so far and this change, oldest first.
 
     It is the metric of the first finding on all rows that decides, or that is known of at least two
-    versions; nothing where there is none.
+    versions; nothing if there is none.
     """
     history = report["details"].get("history") or []
     overall = [f for f in report["findings"] if not f["slice"] and f["candidate"] is not None and f["gated"]]
@@ -39,7 +39,7 @@ def trend(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mermaid_trend(report: Mapping[str, Any]) -> Markup:
-    """Return a small line chart of `trend` for mermaid; empty where there is nothing to draw.
+    """Return a small line chart of `trend` for mermaid; empty if there is nothing to draw.
 
     No theme is named and the background is transparent, so that it is right in light and in dark.
     """

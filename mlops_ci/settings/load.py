@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlops_ci.core.policy import Policy
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.deprecated import with_new_names
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
@@ -204,7 +204,7 @@ def _parse(text: bytes, source: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise SettingsError(source, [f"not YAML: {said:.300}"]) from None
-    if unfolds(raw, 50_000):
+    if expands_beyond(raw, 50_000):
         raise SettingsError(source, ["its anchors unfold to more than 50,000 values"])
     if not isinstance(raw, dict):
         raise SettingsError(

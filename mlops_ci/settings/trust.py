@@ -21,7 +21,7 @@ def trusted(target: Settings, proposed: Settings | None) -> Settings:
     target
         Settings at the tip of the target branch.
     proposed
-        Settings in the change's tree, or None where it has none.
+        Settings in the change's tree, or None if it has none.
     """
     if proposed is None:
         return target

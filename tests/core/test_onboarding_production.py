@@ -8,7 +8,7 @@ import yaml
 from mlops_ci.core.onboarding.columns import Meaning
 from mlops_ci.core.onboarding.facts import Facts, ProjectFact, StageFact
 from mlops_ci.core.onboarding.production import WATCHES, production_rows, to_do, training_data
-from mlops_ci.core.onboarding.workflow_rules import judge
+from mlops_ci.core.onboarding.workflow_rules import check_workflow
 from mlops_ci.core.onboarding.workflows import Values, filled, gitlab_include, without_retraining
 from mlops_ci.core.table_files import TABLE_SUFFIXES
 
@@ -23,7 +23,7 @@ def template(name: str, *schemes: str) -> str:
 
 @pytest.mark.parametrize("name", WATCHES)
 def test_what_init_writes_has_no_pitfall(name: str) -> None:
-    found = judge("w.yml", yaml.safe_load(template(name, "s3")))
+    found = check_workflow("w.yml", yaml.safe_load(template(name, "s3")))
     assert [(check.state, check.message) for check in found] == [
         ("ok", "runs mlops-ci, and has none of the known pitfalls")
     ]

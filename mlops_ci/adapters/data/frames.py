@@ -183,7 +183,7 @@ def _column(column: Any, as_text: bool, kind: str) -> Array:
 
 
 def _as_text(values: Array) -> Array:
-    """Return values as text, with None where one is missing."""
+    """Return values as text, with None if one is missing."""
     if values.dtype == object:
         kept = [None if value is None else str(value) for value in values.tolist()]
     else:

@@ -32,7 +32,7 @@ def moment(since: int) -> datetime:
 
 
 def times_of(path: Path, column: str) -> Array:
-    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` where there is none."""
+    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` if there is none."""
     with open_table(path) as table:
         require_columns(str(path), table.schema.names, [column], EvidenceError)
         return np.concatenate([_times(part, path, column) for part in table.arrays(column)])

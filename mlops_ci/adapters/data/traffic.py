@@ -35,7 +35,7 @@ class TrafficFiles:
         self._root = root
 
     def columns(self, reading: Reading, since: float, until: float) -> dict[str, NDArray[Any]]:
-        """Return the columns of `reading` for the rows of ``[since, until)``; empty where there is none."""
+        """Return the columns of `reading` for the rows of ``[since, until)``; empty if there is none."""
         parts = [part for place in self._places() for part in _read(place, reading, since, until)]
         names = {reading.time, *reading.text, *reading.numbers}
         return {

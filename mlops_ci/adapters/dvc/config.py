@@ -54,7 +54,7 @@ class DvcConfig:
         return self._absolute(value) if value else None
 
     def remotes(self) -> Mapping[str, str]:
-        """Return the URL of each remote by its name; empty where this level only adds to one."""
+        """Return the URL of each remote by its name; empty if this level only adds to one."""
         return {
             match["name"]: _bare(self._parser.get(section, "url", fallback=""))
             for section in self._parser.sections()

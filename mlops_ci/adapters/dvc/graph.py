@@ -18,11 +18,11 @@ class Tracked:
     Attributes
     ----------
     checksum
-        As DVC names it (a directory's ends in ``.dir``), or empty where none is recorded.
+        As DVC names it (a directory's ends in ``.dir``), or empty if none is recorded.
     entry
         The record as it stands.
     cached
-        False where git keeps it (``cache: false``).
+        False if git keeps it (``cache: false``).
     imported
         True for data that `dvc import` brought from another repository.
     """
@@ -35,7 +35,7 @@ class Tracked:
 
     @property
     def size(self) -> int | None:
-        """Its bytes, or None where they are not recorded."""
+        """Its bytes, or None if they are not recorded."""
         size = self.entry.get("size")
         return size if isinstance(size, int) else None
 
@@ -70,7 +70,7 @@ class LockedStage:
 class Project:
     """All stages by address, all data of .dvc files, and the text of every dvc.lock by its path.
 
-    `complete` is False where a template of dvc.yaml could not be resolved: then its graph is not known.
+    `complete` is False if a template of dvc.yaml could not be resolved: then its graph is not known.
     """
 
     root: Path
@@ -94,7 +94,7 @@ class Project:
         }
 
     def select(self, targets: Sequence[str]) -> list[str]:
-        """Return the addresses that targets name; all stages of the top dvc.yaml where there are none."""
+        """Return the addresses that targets name; all stages of the top dvc.yaml if there are none."""
         chosen: dict[str, None] = {}
         for target in [normal(target) for target in targets] or ["dvc.yaml"]:
             for address in self.stages:

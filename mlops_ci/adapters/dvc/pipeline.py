@@ -20,7 +20,7 @@ from mlops_ci.adapters.dvc.graph import Project
 from mlops_ci.adapters.dvc.planned import declared, planned_stages
 from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
-from mlops_ci.adapters.dvc.reproduction import Work, select_targets
+from mlops_ci.adapters.dvc.reproduction import Reproduction, select_targets
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
@@ -89,7 +89,7 @@ class DvcPipeline:
             current and that all outputs are in the remote, and downloads only what is needed. ``pull``
             takes dvc.lock at its word.
         targets
-            Stages as `dvc stage list` names them; all of the top dvc.yaml where there are none.
+            Stages as `dvc stage list` names them; all of the top dvc.yaml if there are none.
         needed
             Paths, relative to the project, that are read afterwards; the targets' outputs where none.
 
@@ -104,7 +104,7 @@ class DvcPipeline:
         """
         # Read first: what is wrong with the project is said before what is wrong with DVC.
         project = self.read()
-        work = Work(
+        work = Reproduction(
             project=project,
             read=self.read,
             targets=targets,

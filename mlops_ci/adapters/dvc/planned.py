@@ -120,7 +120,7 @@ def _at(content: Any, key: str) -> Any:
 
 
 def _checksum(path: Path) -> str:
-    """Return the MD5 by which DVC knows a file or a directory; empty where there is none."""
+    """Return the MD5 by which DVC knows a file or a directory; empty if there is none."""
     if path.is_file():
         return md5_of(path)
     if not path.is_dir():

@@ -16,7 +16,7 @@ from mlops_ci.core.lineage import Stage, StageState
 from mlops_ci.errors import PipelineError, UsageError
 
 
-class Work:
+class Reproduction:
     """One reproduction.
 
     Parameters

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import PipelineError
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]+?)\s*\}")
@@ -53,7 +53,7 @@ def load_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as stream:
             value = yaml.load(stream, Loader=_Loader)  # noqa: S506 (a safe loader, in C where there is one)
-        if unfolds(value):
+        if expands_beyond(value):
             raise ValueError("its anchors unfold to more than a million values")
         return value
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:

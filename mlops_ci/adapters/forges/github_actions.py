@@ -99,7 +99,7 @@ def _property(text: str) -> str:
 
 
 def event(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return the event that started the workflow; empty where there is none.
+    """Return the event that started the workflow; empty if there is none.
 
     Raises
     ------

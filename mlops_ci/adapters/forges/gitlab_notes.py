@@ -56,7 +56,7 @@ class MergeRequestNotes:
         return [self._note(item) for item in found if (item.get("author") or {}).get("id") == self._me]
 
     def read(self, note: int) -> sticky.Note | None:
-        """Return a note, or None where it is gone."""
+        """Return a note, or None if it is gone."""
         item = unless_gone(lambda: self._client.get(f"{self._notes}/{note}"))
         return self._note(item) if item else None
 

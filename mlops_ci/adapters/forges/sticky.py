@@ -132,12 +132,12 @@ def upsert(board: Board, stamp: Stamp, compose: Compose) -> Note | None:
     Parameters
     ----------
     compose
-        Gives the text from the present comment (None where there is none), or None to write nothing.
+        Gives the text from the present comment (None if there is none), or None to write nothing.
 
     Returns
     -------
     Note or None
-        The comment that stands, which may be a newer run's; None where none was to be written.
+        The comment that stands, which may be a newer run's; None if none was to be written.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def live_run(client: Any, run_id: str | None, whose: str) -> Any:
     return run
 
 
-class Described:
+class Converter:
     """Converts runs and versions, with links to their pages.
 
     Parameters

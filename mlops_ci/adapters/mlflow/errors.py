@@ -49,7 +49,7 @@ def _host(uri: str) -> str:
 
 
 def or_none(call: Callable[[], T], *codes: str) -> T | None:
-    """Return what a call returns, or None where MLflow answers with one of these error codes."""
+    """Return what a call returns, or None if MLflow answers with one of these error codes."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
 
     try:

@@ -15,7 +15,7 @@ from mlops_ci.errors import ConflictError, EvidenceError
 
 
 def aliased(client: Any, model: str, alias: str) -> Any | None:
-    """Return the version that an alias names, or None where there is no such model or alias.
+    """Return the version that an alias names, or None if there is no such model or alias.
 
     Raises
     ------

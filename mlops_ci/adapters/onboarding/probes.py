@@ -77,7 +77,7 @@ class ServiceProbes:
         )
 
     def forge(self) -> ForgeState | None:
-        """Return what the forge's token may do; None where there is no token to ask with.
+        """Return what the forge's token may do; None if there is no token to ask with.
 
         Writing is asked for by changing a comment that cannot exist (number 0): without the permission
         GitHub answers 403, with it 404.

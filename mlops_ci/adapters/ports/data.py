@@ -46,7 +46,7 @@ class Frames(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the columns of a predictions file mean; None or empty where it has none.
+    """What the columns of a predictions file mean; None or empty if it has none.
 
     `required` names the columns without which the file is an error; others may be missing.
     """

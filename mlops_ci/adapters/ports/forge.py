@@ -46,7 +46,7 @@ class Forge(Protocol):
         `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
         be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
-        Return the comment's address, or None where none was written. Delivery is tried in every
+        Return the comment's address, or None if none was written. Delivery is tried in every
         way that is left: a comment that cannot be written must not lose the verdict, so nothing is
         raised.
         """
@@ -70,12 +70,12 @@ class Forge(Protocol):
         """Conclude the run, once, after all reports: its exit code, and one sentence."""
 
     def reference(self, number: int) -> str | None:
-        """Return the git ref of a change's head; None where a checkout always has it."""
+        """Return the git ref of a change's head; None if a checkout always has it."""
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open or update the one issue of a key; None as the body closes it where it is open.
 
-        Return its address, or None where there is none. Nothing is raised: it is said where an issue
+        Return its address, or None if there is none. Nothing is raised: it is said where an issue
         cannot be written.
         """
 
@@ -91,7 +91,7 @@ class Forge(Protocol):
         """
 
     def propose(self, branch: str, title: str, body: str) -> str | None:
-        """Open or update the pull request of a pushed branch; return its address, None where it has none.
+        """Open or update the pull request of a pushed branch; return its address, None if it has none.
 
         Raises
         ------

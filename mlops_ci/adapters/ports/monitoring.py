@@ -47,7 +47,7 @@ class Slice:
     Attributes
     ----------
     path
-        A Parquet file of them, in the order of time; None where there is no row.
+        A Parquet file of them, in the order of time; None if there is no row.
     rows, labels
         How many there are, and how many have a label.
     digest
@@ -76,7 +76,7 @@ class Seen:
     slices
         Of the windows that are due, oldest first; with `newest` their last rows.
     newest
-        Time of the newest row that is not from the future, or None where there is no row.
+        Time of the newest row that is not from the future, or None if there is no row.
     future, undated
         Rows with a time after now (a wrong clock), and without one; both are left out.
     """

@@ -50,7 +50,7 @@ class Pipeline(Protocol):
         Parameters
         ----------
         targets
-            Stages; all of the top dvc.yaml where there are none.
+            Stages; all of the top dvc.yaml if there are none.
         needed
             Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
@@ -93,13 +93,13 @@ class Repository(Protocol):
         """Return the full SHA of HEAD."""
 
     def resolve(self, revision: str) -> str | None:
-        """Return the full SHA of a revision, or None where there is none."""
+        """Return the full SHA of a revision, or None if there is none."""
 
     def target_tip(self, branch: str | None) -> tuple[str, str] | None:
         """Return name and SHA of the target branch's tip (the remote's where there is one)."""
 
     def read(self, revision: str, path: str) -> bytes | None:
-        """Return a file at a revision, or None where it does not exist there."""
+        """Return a file at a revision, or None if it does not exist there."""
 
     def merge_base(self, one: str, other: str) -> str:
         """Return the SHA of the best common ancestor of two revisions."""

@@ -23,7 +23,7 @@ class Champion:
     metrics
         Scalars logged with its run.
     evaluation
-        Artifact path of its evaluation, or None where it has none.
+        Artifact path of its evaluation, or None if it has none.
     evaluation_run
         The run that holds it.
     created
@@ -74,7 +74,7 @@ class Registry(Protocol):
     """The model registry and run tracker (MLflow)."""
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the champion, or None where the model or the alias never existed.
+        """Return the champion, or None if the model or the alias never existed.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Registry(Protocol):
         """
 
     def version(self, model: str, version: str) -> Champion | None:
-        """Return one version, or None where it does not exist (any more)."""
+        """Return one version, or None if it does not exist (any more)."""
 
     def history(self, model: str, limit: int = 20) -> list[Champion]:
         """Return the newest versions, newest first; those whose run is gone come without metrics."""

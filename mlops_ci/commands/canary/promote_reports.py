@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlops_ci.commands.canary import transitions
-from mlops_ci.commands.candidates import Found
+from mlops_ci.commands.candidates import RecordedCandidate
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.core.canary.state import latest
 from mlops_ci.core.formatting import percent
@@ -19,7 +19,7 @@ HELD = 3
 
 
 def running(
-    mover: ChampionMover, history: History, found: Found, source: Source, *, dry_run: bool
+    mover: ChampionMover, history: History, found: RecordedCandidate, source: Source, *, dry_run: bool
 ) -> Report | None:
     """Return the report if a canary of this or another candidate is running, else None."""
     canary = latest(history, mover.environment)

@@ -85,7 +85,7 @@ def advanced(before: Evidence, counts: tuple[Any, Any, Any, Any], blocks: Array,
     counts
         ``n0, k0, n1, k1`` of the window.
     blocks
-        Shape (..., blocks): differences of `betting.differences`; none where an arm is empty.
+        Shape (..., blocks): differences of `betting.differences`; none if an arm is empty.
     margin
         Accepted difference, in (0, 1).
     """

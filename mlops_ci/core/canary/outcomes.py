@@ -25,12 +25,12 @@ class Outcomes:
     time
         Seconds since 1970, shape (rows,).
     version
-        Text; empty where a row names none.
+        Text; empty if a row names none.
     rates
-        By the rate's name, shape (rows,): 1 bad, 0 not (or between); NaN where it is not known or does
+        By the rate's name, shape (rows,): 1 bad, 0 not (or between); NaN if it is not known or does
         not apply.
     unit
-        Text, or None where each row is a unit by itself; rows whose unit is empty do not count.
+        Text, or None if each row is a unit by itself; rows whose unit is empty do not count.
     """
 
     time: Array

@@ -21,7 +21,7 @@ class Check:
     effect_size, threshold
         How large the change is, and from where on it counts.
     pvalue, adjusted_pvalue
-        Raw, and adjusted over all columns and checks; None where nothing random is involved.
+        Raw, and adjusted over all columns and checks; None if nothing random is involved.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
 from mlops_ci.core.gate.alike import by_rows, can_differ, unchanged_findings
 from mlops_ci.core.gate.decision import correct_family, decide
-from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, tell
+from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, with_sentence
 from mlops_ci.core.gate.judge import judge_pair, rules_of
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
@@ -101,8 +101,10 @@ def _judged(
     findings: list[Finding] = list(settled)
     for family in families:
         corrected = correct_family([draft.finding for draft in family], alpha)
-        findings += [tell(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)]
-    findings += [tell(draft.finding, draft, alpha) for draft in gaps]
+        findings += [
+            with_sentence(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)
+        ]
+    findings += [with_sentence(draft.finding, draft, alpha) for draft in gaps]
     verdict = decide(findings, policy, notices=said)
     return one_bit(verdict) if policy.strict and policy.strict.adaptivity == "full" else verdict
 

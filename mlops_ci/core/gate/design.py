@@ -12,7 +12,7 @@ from mlops_ci.core.evidence import Array, Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """Groups and weights of the rows; None where rows are independent, or all count alike.
+    """Groups and weights of the rows; None if rows are independent, or all count alike.
 
     Attributes
     ----------

@@ -128,7 +128,7 @@ def missing(name: str, rule: MetricPolicy, why: str, *, part: str | None = None)
     )
 
 
-def tell(finding: Finding, draft: Draft, alpha: float) -> Finding:
+def with_sentence(finding: Finding, draft: Draft, alpha: float) -> Finding:
     """Return the finding with its sentence, unless it has one."""
     if finding.message:
         return finding

@@ -65,7 +65,7 @@ class Estimate:
     method, n
         Name of the method, and rows (or units) that it used.
     doubt
-        Why neither proof can be trusted (too few effective observations); empty where they can.
+        Why neither proof can be trusted (too few effective observations); empty if they can.
     remark
         What else a reader should know, such as an exact p.
     """
@@ -103,7 +103,7 @@ class Level:
     n, method, doubt
         As of an `Estimate`.
     bounds
-        From an error rate to the one-sided bounds, or None where nothing is known of them.
+        From an error rate to the one-sided bounds, or None if nothing is known of them.
     """
 
     value: float

@@ -73,7 +73,7 @@ def linear_estimate(
     method
         Its name for readers.
     groups
-        Group of each row as whole numbers, shape (n,), or None where rows are independent.
+        Group of each row as whole numbers, shape (n,), or None if rows are independent.
     resampled
         Both values in paired bootstrap resamples, shape (B, 2); the wider of the two intervals wins.
     slack

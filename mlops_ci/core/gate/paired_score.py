@@ -18,7 +18,7 @@ from mlops_ci.core.gate.proportions import (
     tango_interval,
     tango_statistic,
 )
-from mlops_ci.core.gate.standard_error import by_group, leaning, skewness, upright
+from mlops_ci.core.gate.standard_error import by_group, skewed_quantile, skewness, unskewed_quantile
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
@@ -70,13 +70,13 @@ class Tails:
         if self.freedom is None:
             return float(ndtri(1 - alpha)), float(ndtri(1 - alpha))
         plain = stdtrit(self.freedom, 1 - alpha)
-        return float(leaning(plain, self.lean)), float(leaning(plain, -self.lean))
+        return float(skewed_quantile(plain, self.lean)), float(skewed_quantile(plain, -self.lean))
 
     def pvalue(self, statistic: float) -> float:
         """Return the probability of a statistic as low as this."""
         if self.freedom is None:
             return normal_cdf(statistic)
-        return float(stdtr(self.freedom, -upright(-statistic, -self.lean)))
+        return float(stdtr(self.freedom, -unskewed_quantile(-statistic, -self.lean)))
 
 
 def shrink(

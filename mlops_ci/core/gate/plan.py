@@ -49,7 +49,7 @@ class Answer:
     Attributes
     ----------
     rows
-        For the power that was asked for; None where alpha over all uses is too small to be spent.
+        For the power that was asked for; None if alpha over all uses is too small to be spent.
     alpha_each
         Error rate that each use gets.
     labels

@@ -28,7 +28,7 @@ def rows_needed(
 ) -> int | None:
     """Return about how many rows prove, with the given power, that an equal candidate is within the margin.
 
-    As many prove a loss of twice the margin to be one. None where no number of rows would do (no margin).
+    As many prove a loss of twice the margin to be one. None if no number of rows would do (no margin).
     """
     if not (margin > 0 and math.isfinite(standard_error)):
         return None

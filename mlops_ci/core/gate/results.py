@@ -19,7 +19,7 @@ class Results:
     Attributes
     ----------
     evaluation
-        Per-row predictions, or None where only values are known.
+        Per-row predictions, or None if only values are known.
     scalars
         Values by the metric's name in the policy: one number, or one of each repeated run.
     sizes
@@ -52,7 +52,7 @@ class Context:
     uses
         Different candidates that were judged on this holdout before.
     promotions
-        Champions that were chosen on this holdout, or None where that is not known.
+        Champions that were chosen on this holdout, or None if that is not known.
     reference
         The fixed reference champion that `max_total_loss` speaks of, or None.
     functions

@@ -42,7 +42,7 @@ def allowance(alpha: float, strict: Strict | None, uses: int, promotions: int | 
     uses
         Different candidates that were judged on this holdout before; identical ones cost nothing.
     promotions
-        Champions that were chosen on this holdout, or None where that is not known.
+        Champions that were chosen on this holdout, or None if that is not known.
 
     Notes
     -----

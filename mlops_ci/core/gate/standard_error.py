@@ -72,17 +72,19 @@ class Spread:
 
     def below(self, alpha: float) -> Any:
         """Return the distance of the one-sided lower bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error * self.stretch
+        return skewed_quantile(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error * self.stretch
 
     def above(self, alpha: float) -> Any:
         """Return the distance of the one-sided upper bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error * self.stretch
+        return skewed_quantile(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error * self.stretch
 
     def pvalue(self, distance: float) -> float:
         """Return the probability of a distance as low as this; at most alpha where `above` says so."""
         if self.error == 0:
             return float(distance >= 0)
-        return float(stdtr(self.freedom, -upright(-distance / (self.error * self.stretch), -self.lean)))
+        return float(
+            stdtr(self.freedom, -unskewed_quantile(-distance / (self.error * self.stretch), -self.lean))
+        )
 
 
 def effective_size(parts: Floats) -> Any:
@@ -115,7 +117,7 @@ def freedom_of(effective: Any, units: int) -> Any:
     return np.clip(2 * effective / (1 - share), 1.0, max(units - 1.0, 1.0))[()]
 
 
-def leaning(quantile: Any, lean: Any) -> Any:
+def skewed_quantile(quantile: Any, lean: Any) -> Any:
     """Return the quantile corrected for skewness: larger if losses (`lean` < 0) are the longer tail.
 
     References
@@ -129,8 +131,8 @@ def leaning(quantile: Any, lean: Any) -> Any:
     return np.maximum(moved, quantile)[()]
 
 
-def upright(distance: Any, lean: Any) -> Any:
-    """Return the inverse of `leaning`: the quantile of a distance in standard errors."""
+def unskewed_quantile(distance: Any, lean: Any) -> Any:
+    """Return the inverse of `skewed_quantile`: the quantile of a distance in standard errors."""
     bend = np.minimum(np.clip(lean, -1.5, 1.5), -1e-6)
     moved = distance + bend * distance**2 / 3 + bend**2 * distance**3 / 27 + bend / 6
     return np.minimum(moved, distance)[()]
@@ -155,7 +157,7 @@ def spread_of(
     parts
         Contributions, shape (n,), or (..., n) without groups.
     groups
-        Group of each as whole numbers, shape (n,), or None where they are independent.
+        Group of each as whole numbers, shape (n,), or None if they are independent.
     tail
         What kind of metric it is.
     floor

@@ -175,7 +175,7 @@ def misses(records: Iterable[Watched], metric: str, champion: str) -> list[Miss]
 
 
 def usual_rows(records: Iterable[Watched], before: str, last: int = 8) -> float | None:
-    """Return the median number of rows of the last windows, or None where fewer than three are known.
+    """Return the median number of rows of the last windows, or None if fewer than three are known.
 
     Parameters
     ----------

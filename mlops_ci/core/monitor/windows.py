@@ -80,7 +80,7 @@ def due(
     now, delay
         A window is complete once this long after its end: rows that come later than that revise it.
     first
-        Time of the oldest row, or None where there is none; no window before it is due.
+        Time of the oldest row, or None if there is none; no window before it is due.
     most
         At most this many of the newest.
     """

@@ -23,7 +23,7 @@ class Check:
     message
         What is so, in one sentence.
     remedy
-        What to do, as an imperative; empty where all is well.
+        What to do, as an imperative; empty if all is well.
     exit_code
         Of a failed one: 2 to be mended here, 4 a service that did not answer, 5 no evidence.
     """

@@ -49,7 +49,7 @@ class Meaning:
     parts
         Column by part (`id`, `target`, `prediction`, `score`, `group`, `weight`).
     task
-        ``binary``, ``classes``, ``numbers``, or empty where the file could not be read.
+        ``binary``, ``classes``, ``numbers``, or empty if the file could not be read.
     slices
         Further columns of few values.
     """

@@ -16,7 +16,7 @@ class Table:
     Attributes
     ----------
     columns
-        Names of its columns in order; empty where the file is not here to be read.
+        Names of its columns in order; empty if the file is not here to be read.
     rows
         Number of rows, or None.
     distinct
@@ -63,7 +63,7 @@ class ProjectFact:
     remotes
         Address of each remote by name.
     complete
-        False where a template of dvc.yaml could not be resolved without DVC.
+        False if a template of dvc.yaml could not be resolved without DVC.
     """
 
     directory: str = "."

@@ -21,7 +21,7 @@ _OF_NEGATIVES = frozenset({"specificity", "false_positive_rate"})
 FEWEST_GROUPS = 20
 
 
-def judge(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) -> Iterator[Check]:
+def check_holdout(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) -> Iterator[Check]:
     """Yield a check per gated rate of the policy: whether these rows can settle its margin.
 
     Parameters
@@ -89,7 +89,7 @@ def _relevant(rule: MetricPolicy, rows: Evaluation) -> int | None:
 
 
 def _disagreement(one: Evaluation, other: Evaluation | None) -> float | None:
-    """Return the share of rows where exactly one of two models is right; None where that is not known."""
+    """Return the share of rows where exactly one of two models is right; None if that is not known."""
     if other is None or one.prediction is None or other.prediction is None or one.target is None:
         return None
     if len(one) != len(other) or not np.array_equal(one.id, other.id):

@@ -14,7 +14,7 @@ _PINNED = re.compile(r"@[0-9a-f]{40}$")
 _GATES = ("check", "reusable gate")
 
 
-def judge(path: str, document: Any) -> list[Check]:
+def check_workflow(path: str, document: Any) -> list[Check]:
     """Return the problems of one workflow; none if it does not call mlops-ci.
 
     Parameters
