@@ -177,7 +177,8 @@ def _is_profile(given: Any) -> bool:
 
 def _stored(data: Any) -> Profile | None:
     """Return a profile from its file, or None if this is no such file."""
-    from mlops_ci.core.drift.profile import InvalidProfileError, Profile  # noqa: PLC0415
+    from mlops_ci.core.drift.column_profile import InvalidProfileError  # noqa: PLC0415
+    from mlops_ci.core.drift.profile import Profile  # noqa: PLC0415
     from mlops_ci.errors import EvidenceError  # noqa: PLC0415
 
     if not isinstance(data, (str, Path)) or not str(data).endswith(".json") or not Path(data).is_file():

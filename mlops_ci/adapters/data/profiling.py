@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.arrow_arrays import as_array, primitive, valid_mask
 from mlops_ci.adapters.data.tables import Table
-from mlops_ci.core.drift.column_profiles import TextCounter, category_profile, number_profile, time_profile
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.column_profile import ColumnProfile
+from mlops_ci.core.drift.profile import Profile
+from mlops_ci.core.drift.profile_builders import TextCounter, category_profile, number_profile, time_profile
 from mlops_ci.core.drift.sketching import HEAVIEST
 
 Array = NDArray[Any]

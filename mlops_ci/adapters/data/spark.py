@@ -17,9 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.profiling import Storage, is_text, level_counts
-from mlops_ci.core.drift.column_profiles import TextCounter, time_counts, time_parts
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.counting import Counter
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.profile import Profile
+from mlops_ci.core.drift.profile_builders import TextCounter, time_counts, time_parts
 from mlops_ci.core.drift.sketching import Steps, sketch_steps
 
 Array = NDArray[Any]

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.compare import compare_column
 from mlops_ci.core.drift.effects import benjamini_hochberg
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.profile import Profile
 from mlops_ci.core.drift.result import Check, DomainClassifier, DriftColumn, DriftReport
 from mlops_ci.core.drift.settings import DriftSettings, InvalidDriftSettingsError
 
