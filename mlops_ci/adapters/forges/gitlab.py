@@ -23,6 +23,8 @@ COMMAND = "/mlops-ci accept"
 DEVELOPER = 30  # the lowest access level that may push
 _FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 OUTPUTS = "mlops-ci.env"
+# Users that GitLab makes for access tokens and service accounts: a job that has the token speaks as them.
+_MACHINE = re.compile(r"(?:project|group)_\d+_bot(?:\d+|_\w+)?|service_account_\w+", re.IGNORECASE)
 
 
 class GitLabForge:
@@ -133,6 +135,8 @@ class GitLabForge:
             return f"it must name the full head, '{COMMAND} {change.head} REASON'"
         if not reason:
             return "it gives no reason"
+        if _MACHINE.fullmatch(author.get("username", "")) or author.get("id") == self._own_id():
+            return "only people can accept"
         if author.get("username", "") == change.author:
             return "the author of a change cannot accept it"
         if item.get("updated_at") != item.get("created_at"):
@@ -141,6 +145,10 @@ class GitLabForge:
         if not member or member.get("state") != "active" or int(member.get("access_level") or 0) < DEVELOPER:
             return "it takes the role Developer or more in the project"
         return ""
+
+    def _own_id(self) -> int:
+        """Return the user that our token speaks as; jobs that run a change's code may have the same token."""
+        return int(self._client.get("/user")["id"])
 
     def announce(self, text: str, *, key: str) -> str | None:
         """Announce that a check is running, above the merge request's last report; return the address."""
