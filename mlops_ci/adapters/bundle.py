@@ -51,7 +51,7 @@ def write_bundle(evidence: Evidence, into: Path) -> Path:
 
 
 def read_bundle(folder: Path, model: str) -> Evidence:
-    """Read one model's evidence, trusting nothing in it.
+    """Read one model's evidence, as untrusted input.
 
     Raises
     ------

@@ -22,7 +22,7 @@ def wanted(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
 
 
 def coloured(text: str) -> str:
-    """Return a text report with colours; as it is where `rich` is not installed.
+    """Return a text report with colours; unchanged if `rich` is not installed.
 
     `rich` comes with DVC, and so with every laptop's installation. It takes 40 ms to import: only a
     terminal that wants colours pays for it, and a CI job does without.

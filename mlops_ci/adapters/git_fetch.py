@@ -16,7 +16,7 @@ _TIMEOUT = 300
 def fetch_change(
     root: Path, url: str, reference: str, token: str | None, environ: Mapping[str, str] = os.environ
 ) -> str:
-    """Fetch a ref of a remote into ``refs/mlops-ci/``; return what went wrong, or empty text.
+    """Fetch a ref of a remote into ``refs/mlops-ci/``; return the problem, or an empty string.
 
     The workflow that reports on forks checks out the default branch: what the fork edits is read from
     git's objects, and its files never come to lie in the work tree.

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def without_login(url: str, token: str | None) -> tuple[str, str | None]:
-    """Return an address without its password, which must not stand in an argument list, and the token."""
+    """Return an address without its password (argument lists are public), and the token to use instead."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.password:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
@@ -17,7 +17,7 @@ def without_login(url: str, token: str | None) -> tuple[str, str | None]:
 
 
 def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return git's environment: no configuration but ours, and the token where only git sees it."""
+    """Return git's environment: only our configuration, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
     parts = urlsplit(url)

@@ -19,7 +19,7 @@ IDEMPOTENT = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
 class RefusedError(ServiceError):
-    """The service understood the request and said no (4xx): the same request will fail again.
+    """The service rejected the request (4xx): repeating it would fail again.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ def step(title: str) -> Iterator[None]:
 def call(
     repository: DemoRepository, *arguments: str, report: str, clock: Callable[[], datetime] | None = None
 ) -> int:
-    """Run one of our own verbs in the repository, as its user would, and keep its reports.
+    """Run one of our own verbs in the repository, as its user would, and return its reports.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def call(
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let what is run see the throw-away repository's environment, and no forge."""
+    """Replace the environment by the throw-away repository's, without any forge."""
     kept = dict(os.environ)
     os.environ.update(demo_environment())
     for name in FORGES:

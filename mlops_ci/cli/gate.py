@@ -95,7 +95,7 @@ def check(**options: Any) -> int:
 
 
 def _together(models: Sequence[Unit], options: Mapping[str, Any]) -> list[str]:
-    """Return the models that share a comment; a job on one of them alone keeps one of its own."""
+    """Return the models that share a comment; a job on a single one of them has its own."""
     shared = [u.settings.registry.model for u in models if u.settings.report.comment == "together"]
     return [] if options["only"] else shared
 

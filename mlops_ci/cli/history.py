@@ -62,7 +62,7 @@ def promote(**options: Any) -> int:
 
 
 def _promote(session: Session, unit: Unit, tools: Tools) -> Report:
-    """Promote what a check judged, or the champion of the environment before this one."""
+    """Promote the judged candidate, or the champion of the preceding environment."""
     # A rollback needs nothing of the gate's statistics, and is wanted at once.
     from mlops_ci.commands.environments import Origin, promote_from  # noqa: PLC0415
     from mlops_ci.commands.promote import promote as run_promote  # noqa: PLC0415

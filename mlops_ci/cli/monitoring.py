@@ -88,7 +88,7 @@ def _trends(session: Session, unit: Unit) -> Any:
 
 
 def _with_issue(session: Session, unit: Unit, report: Report) -> Report:
-    """Bring the one issue of this model up to date; its body is the report."""
+    """Create or update the one issue of this model; its body is the report."""
     if not unit.settings.monitor.issue:
         return report
     issue = report.details["issue"]
@@ -191,7 +191,7 @@ def update(path: str | None, **options: Any) -> int:
 
 
 def _inside(root: Path, unit: Unit, path: str) -> str:
-    """Return a path relative to the repository: it is relative to the settings file."""
+    """Return a path, given relative to the settings file, relative to the repository."""
     place = (unit.root / path).resolve()
     if not place.is_relative_to(root.resolve()):
         raise UsageError(f"{path} is not in this repository", remedy="name a file of the repository")
@@ -199,7 +199,7 @@ def _inside(root: Path, unit: Unit, path: str) -> str:
 
 
 def _branches(session: Session) -> Any:
-    """Return where branches go: to the forge's repository in its job, else they stay here."""
+    """Return where branches are published: in the forge's repository in a CI job, else only locally."""
     import os  # noqa: PLC0415
 
     from mlops_ci.adapters.branches import GitBranches  # noqa: PLC0415

@@ -33,7 +33,7 @@ def for_each_model(
     begun: Sequence[Notice] = (BEGUN,),
     single: bool = False,
 ) -> int:
-    """Run a verb for each model; a failure becomes its report.
+    """Run a verb for each model; a failure becomes that model's report.
 
     Parameters
     ----------

@@ -49,12 +49,12 @@ class Session:
 
     @property
     def on_forge(self) -> bool:
-        """Whether the change comes from a forge, and is not the user's own work tree."""
+        """Whether the change comes from a forge, rather than from the user's work tree."""
         return not isinstance(self.forge, TerminalForge)
 
 
 def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> tuple[Forge, Console]:
-    """Return where this run reports to: the forge whose job this is, else the terminal."""
+    """Return the forge and the console of this run: those of the CI job, else the terminal."""
     if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get("GITHUB_EVENT_PATH"):
         from mlops_ci.adapters.forges.github import GitHubForge  # noqa: PLC0415
         from mlops_ci.adapters.forges.github_actions import ActionsConsole  # noqa: PLC0415
@@ -80,7 +80,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
 
 
 def clock() -> Callable[[], datetime]:
-    """Return the clock of this run: the machine's, unless a simulation in this process handed in its own.
+    """Return the clock of this run: the machine's, unless a simulation set its own.
 
     No flag and no variable reaches it: what is written into the ledger is not dated by its user.
     """
@@ -121,7 +121,7 @@ def open_session(options: Mapping[str, Any]) -> Session:
 def _bring_change(
     repository: GitRepository, forge: Forge, source: Source, console: Console, token: str | None
 ) -> None:
-    """Fetch a pull request's head that the checkout does not have: a fork's, in a workflow of its own."""
+    """Fetch a pull request's head if the checkout lacks it, as for a fork's in its separate workflow."""
     if source.pull_request is None or not source.head or repository.resolve(source.head) is not None:
         return
     reference, url = forge.reference(source.pull_request), repository.remote_url()
@@ -134,7 +134,7 @@ def _bring_change(
 
 
 def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
-    """Return the models that this change is judged for.
+    """Return the models that this run is about.
 
     Settings files are looked for in the change and at the tip of the target branch: one that the
     change deletes stays in force.
@@ -165,7 +165,7 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
 
 
 def environment_of(settings: Settings, name: str) -> Settings:
-    """Return the settings as they are in an environment; a UsageError if there is none of this name."""
+    """Return the settings of an environment; raise a UsageError if there is none of this name."""
     known = settings.promotion.environments
     if name not in known:
         raise UsageError(
@@ -176,7 +176,7 @@ def environment_of(settings: Settings, name: str) -> Settings:
 
 
 def _there(session: Session, unit: Unit) -> Unit:
-    """Return a model as it is in the environment that was asked for, or that its settings name."""
+    """Return a model in the environment that was asked for, or that its settings name."""
     name = session.options.get("environment") or unit.settings.promotion.environment
     return replace(unit, settings=environment_of(unit.settings, name), base=unit.settings) if name else unit
 
@@ -243,7 +243,7 @@ def templates_of(session: Session) -> dict[str, str]:
 
 
 def _elsewhere(session: Session) -> bool:
-    """Return whether the work tree is without the change: then its own files are read from git."""
+    """Return whether the work tree lacks the change, whose own files are then read from git."""
     repository, head = session.repository, session.source.head
     if session.source.pull_request is None or not head or repository.resolve(head) is None:
         return False

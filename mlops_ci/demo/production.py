@@ -24,7 +24,7 @@ A_DAY = 400
 
 
 class Production:
-    """What serves the demonstration's model.
+    """The simulated service of the demonstration's model.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Production:
         self._pass(self.now)
 
     def route(self, version: str, model: Path) -> None:
-        """Let a version answer every request: how production was before mlops-ci came."""
+        """Let one version answer all requests, as before mlops-ci was set up."""
         shutil.copytree(model, self.folder / "models" / version)
         (self.folder / "router.json").write_text(json.dumps({"shares": {version: 1.0}}), encoding="utf-8")
 

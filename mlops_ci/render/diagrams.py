@@ -69,7 +69,7 @@ def mermaid_trend(report: Mapping[str, Any]) -> Markup:
 
 
 def command(report: Mapping[str, Any]) -> Markup:
-    """Return the line that repeats a check; it is made of plain names only, so nothing needs escaping."""
+    """Return the command that repeats a check; it has plain names only, so nothing needs escaping."""
     if report["command"] != "check":
         return Markup("")
     return Markup(reproduce_command(Source(**report["source"]), report["model"]))  # noqa: S704

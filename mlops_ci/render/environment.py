@@ -29,7 +29,7 @@ def template_folder() -> Path:
 
 
 class _Overrides(BaseLoader):
-    """The user's templates, under the names that they have in the repository."""
+    """Loads the user's templates, under their names in the repository."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
@@ -76,7 +76,7 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
 
 
 def _section(title: str, priority: int = 50, *, caller: Callable[[], str]) -> Markup:
-    """Mark what a `call` block holds as a section that may be left out where the report is too long."""
+    """Mark the content of a `call` block as a section that may be left out if the report is too long."""
     return Markup(mark(caller(), title=str(title), priority=int(priority)))  # noqa: S704 (from a template)
 
 

@@ -50,7 +50,7 @@ def metric_trend(windows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
 
 
 def signal_trend(windows: Sequence[Mapping[str, Any]], signals: Sequence[tuple[str, str]]) -> Markup:
-    """Return a row of marks a signal: filled where a window raised it, hollow where it did not."""
+    """Return a row of marks per signal: filled if a window raised it, hollow if not."""
     across = _across(len(windows))
     height = 22.0 * len(signals) + 34
     marks = []
@@ -158,7 +158,7 @@ def _line(
 
 
 def _runs(values: Sequence[Any]) -> list[list[int]]:
-    """Return the stretches of places that hold something."""
+    """Return the runs of consecutive places that have a value."""
     runs: list[list[int]] = [[]]
     for place, value in enumerate(values):
         if value is None:

@@ -111,7 +111,7 @@ class CanarySettings(Block):
 
     @property
     def rule(self) -> Rule:
-        """What decisions go by."""
+        """The rule of the canary's decisions."""
         return Rule(
             margins={name: rate.margin for name, rate in self.rates.items()},
             alpha=self.alpha,

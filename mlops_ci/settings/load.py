@@ -124,7 +124,7 @@ def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
 
 
 def _metrics(raw: Any) -> tuple[dict[str, MetricSettings], list[str]]:
-    """Check the metrics one by one, so that a problem in one does not hide another's."""
+    """Check the metrics one by one, so that a problem in one does not hide that of another."""
     if not isinstance(raw, Mapping) or not raw:
         return {}, ["metrics: must name at least one metric"]
     metrics: dict[str, MetricSettings] = {}
@@ -141,7 +141,7 @@ def _metrics(raw: Any) -> tuple[dict[str, MetricSettings], list[str]]:
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Turn pydantic's errors into one line each: key, what is wrong, a suggestion."""
+    """Convert pydantic's errors to one line each: key, problem, suggestion."""
     lines: list[str] = []
     for item in error.errors(include_url=False):
         # pydantic adds the branch of a union to the place, which no user wrote
@@ -170,7 +170,7 @@ def _is_branch(part: str | int) -> bool:
 
 
 def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
-    """Return the keys that a block at a place may have."""
+    """Return the keys that a block at a path may have."""
     kind: Any = root
     for part in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
@@ -182,7 +182,7 @@ def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
 
 
 def _blocks_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Walk an annotation such as ``list[str | SliceSettings]`` for the blocks it may hold."""
+    """Yield the blocks in an annotation such as ``list[str | SliceSettings]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):

@@ -64,7 +64,7 @@ def primitive(array: Any) -> Array:
 
 
 def to_numpy(column: Any) -> Array:
-    """Return an Arrow column as a numpy array that keeps missing values recognisable.
+    """Return an Arrow column as a numpy array with NaN, NaT or None for missing values.
 
     Integers stay integers; with NULLs they become floats with NaN, or objects where a float would
     round them. Times become ``datetime64`` (NaT), text and booleans with NULLs objects (None), lists

@@ -26,7 +26,7 @@ _LEVELS = 100
 def classify(
     reference: Any, current: Any, settings: DriftSettings
 ) -> tuple[DomainClassifier | None, list[str]]:
-    """Train the domain classifier on up to 5,000 random rows a side; return it, and what is to be said."""
+    """Train the domain classifier on up to 5,000 random rows per side; return it, and notices."""
     if any(isinstance(side, Profile) or str(side).endswith(".json") for side in (reference, current)):
         return None, ["no domain classifier: a profile has no rows"]
     with open_table(reference) as one, open_table(current) as two:

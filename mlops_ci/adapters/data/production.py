@@ -234,7 +234,7 @@ def _sorted(table: Any, key: str) -> Any:
 
 
 def _once(table: Any, key: str) -> tuple[Any, int]:
-    """Keep the first row of each id; without ids, of each whole row."""
+    """Drop duplicates: keep the first row of each id, or of equal rows if there are no ids."""
     if key in table.schema.names:
         _, first = np.unique(_text(table.column(key)), return_index=True)
     else:

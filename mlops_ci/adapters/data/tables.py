@@ -98,12 +98,12 @@ class ParquetTable:
 
 
 def same_schema(schemas: Sequence[Any]) -> Any:
-    """Return the schema that suits all parts: types widen (int to float), a missing column is an error."""
+    """Return the common schema of all parts: types widen (int to float), a missing column is an error."""
     return pa.unify_schemas(list(schemas), promote_options="permissive")
 
 
 def unreadable(name: str, kind: str, problem: BaseException) -> EvidenceError:
-    """Return the error of a file that cannot be read as what it seems to be."""
+    """Return the error for a file that cannot be read in its apparent format."""
     return EvidenceError(
         f"{name} cannot be read as {kind}: {first_line(problem)}",
         remedy="it may be cut short or of another format: write it again",

@@ -146,7 +146,7 @@ def total_size(tracked: Sequence[Tracked]) -> int:
 
 
 def md5_of(path: Path) -> str:
-    """Return the MD5 of a file's bytes: DVC's name for it."""
+    """Return the MD5 of a file's bytes, by which DVC names it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -174,7 +174,7 @@ def directory_md5(folder: Path, *, without: str | None = None) -> str:
 
 
 def dvc_checksum(path: Path) -> str:
-    """Return DVC's checksum of a file or folder that stands here."""
+    """Return DVC's checksum of a file or folder on disk."""
     return directory_md5(path) if path.is_dir() else md5_of(path)
 
 

@@ -62,7 +62,7 @@ class LockedStage:
     locked: bool = False
 
     def reads(self) -> set[str]:
-        """Return all paths whose change would run it; a frozen stage follows none."""
+        """Return all paths whose change would make the stage run; none for a frozen stage."""
         return set() if self.frozen else {dep.path for dep in self.deps} | set(self.declared_deps)
 
 
@@ -80,7 +80,7 @@ class Project:
     complete: bool = True
 
     def lock_text(self) -> str:
-        """Return dvc.lock; with several, each under a line that names it."""
+        """Return the text of dvc.lock; if there are several, each under a line that names it."""
         if len(self.locks) == 1:
             return next(iter(self.locks.values()))
         return "".join(f"--- # {path}\n{text}" for path, text in sorted(self.locks.items()))
@@ -109,7 +109,7 @@ class Project:
         return list(chosen)
 
     def upstream(self, addresses: Iterable[str]) -> list[str]:
-        """Return these stages and all that they need, producers first."""
+        """Return these stages and all stages that they depend on, producers first."""
         makers = self.outputs()
         ordered: dict[str, None] = {}
         waiting: list[tuple[str, bool]] = [(address, False) for address in reversed(list(addresses))]

@@ -80,7 +80,7 @@ class DvcPipeline:
     def reproduce(
         self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
     ) -> PipelineRun:
-        """Bring the outputs of the targets up to date and say what was done.
+        """Bring the outputs of the targets up to date, and describe what was done.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class DvcPipeline:
         return replace(run, notices=(*run.notices, *passed), environment=self.environment_locks())
 
     def describe(self, targets: Sequence[str]) -> PipelineRun:
-        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+        """Return the stages as a run of the present files would record them, without running or fetching.
 
         Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
         """
@@ -152,7 +152,7 @@ class DvcPipeline:
         return remote.lacks(wanted)
 
     def checksum(self, path: Path) -> str:
-        """Return DVC's checksum of a file or folder, wherever it stands."""
+        """Return DVC's checksum of a file or folder, tracked or not."""
         return dvc_checksum(path)
 
     def listing(self, folder: Path) -> bytes:
@@ -193,7 +193,7 @@ class DvcPipeline:
         return self._at(revision)[0]
 
     def unreadable_at(self, revision: str) -> list[str]:
-        """Return the pipeline files at a revision, in the repository, if only DVC can tell their stages."""
+        """Return the pipeline files at a revision whose stages only DVC can resolve."""
         return self._at(revision)[1]
 
     def _at(self, revision: str) -> tuple[list[Stage], list[str]]:
@@ -228,7 +228,7 @@ class DvcPipeline:
         return Dvc(command, self.root, self._stage_environment, self.console, self.timeout)
 
     def _remote(self) -> Remote:
-        """Return the remote with its credential, which only a DVC that is ours, or a trusted change, gets."""
+        """Return the remote with its credential, which only our own DVC or a trusted change may use."""
         command = find_dvc(self._stage_environment)
         config = self.root / ".dvc" / "config"
         here = config.read_text(encoding="utf-8") if config.is_file() else ""

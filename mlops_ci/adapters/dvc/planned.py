@@ -37,7 +37,7 @@ def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Sta
 
 
 def declared(project: Project) -> list[Stage]:
-    """Return all stages as dvc.yaml declares them: what will run, whatever dvc.lock says once ran.
+    """Return all stages as dvc.yaml declares them, whatever dvc.lock recorded of earlier runs.
 
     Checksums are those of dvc.lock where the files are not here. A frozen stage is said to be one in its
     command: it does not run, and what dvc.lock names stands for what it would make.

@@ -72,7 +72,7 @@ def _combine(
     *,
     resolved: bool,
 ) -> dict[str, LockedStage]:
-    """Join dvc.yaml and dvc.lock; what only dvc.lock knows is an old stage, unless templates hide it."""
+    """Join dvc.yaml and dvc.lock; a stage only in dvc.lock is obsolete, unless templates hide it."""
     combined: dict[str, LockedStage] = {}
     known = {stage.name: stage for stage in declared}
     names = [*known, *(name for name in locked if name not in known and not resolved)]

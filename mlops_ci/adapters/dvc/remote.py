@@ -115,7 +115,7 @@ class Remote:
             raise _answer(failure(done), done.tail)
 
     def lacks(self, wanted: Sequence[Tracked]) -> list[str]:
-        """Return the paths that are not, or not whole, in the remote; nothing is downloaded but listings.
+        """Return the paths that the remote lacks, or has incompletely; only listings are downloaded.
 
         Raises
         ------
@@ -181,7 +181,7 @@ def _entry(index: int, tracked: Tracked) -> dict[str, object]:
 
 
 def _only_missing(lines: Sequence[str]) -> bool:
-    """Return whether all that failed is objects that are not there: a file of a directory that is."""
+    """Return whether the only failures are missing objects, such as a file of a directory."""
     reasons = [match[1] for line in lines if (match := _TRANSFER.search(line))]
     return bool(reasons) and all(_MISSING.search(reason) for reason in reasons)
 

@@ -59,7 +59,7 @@ class Reproduction:
         self.notices: list[str] = []
 
     def run(self) -> PipelineRun:
-        """Run what is not current."""
+        """Run stale stages."""
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
             raise failure(done)

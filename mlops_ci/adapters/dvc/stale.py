@@ -37,7 +37,7 @@ def check_code_is_there(project: Project, addresses: Sequence[str]) -> None:
 
 
 def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str, Any]) -> dict[str, str]:
-    """Return why each stage that is not current is not, by address; producers first.
+    """Return the reason why each stale stage is stale, by address; producers first.
 
     `dvc status` in a fresh clone calls everything deleted: that alone says nothing. `dvc repro --dry` does
     not follow a change downstream: the graph does.

@@ -43,7 +43,7 @@ class DeclaredStage:
 
 
 def load_yaml(path: Path) -> Any:
-    """Return the plain values of a YAML file; its tags can make nothing and run nothing.
+    """Return the plain values of a YAML file; its tags cannot create objects or run code.
 
     Raises
     ------

@@ -85,7 +85,7 @@ class GitHubForge:
         self._refused = False
 
     def source(self) -> Source:
-        """Return the run, and the change as the event describes it; the API fills what that leaves open.
+        """Return the run, and the change as the event describes it, completed by the API.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class GitHubForge:
         return url
 
     def retire(self, keys: Collection[str]) -> None:
-        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        """Delete comments that this run's reports replaced, if the token may write comments."""
         if not keys or self._board is None or self._refused:
             return
         with suppress(ServiceError):

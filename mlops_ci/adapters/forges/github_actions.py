@@ -119,7 +119,7 @@ def event(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
-    """Hand values to later steps, by file; a value may hold anything, so each has a delimiter of its own.
+    """Set outputs for later steps, by file; each value has a random delimiter, since it may hold anything.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def _change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Ch
 
 
 def of_pull_request(pull: Mapping[str, Any], repository: str) -> Change:
-    """Return the change that a pull request is, from an event or from the API."""
+    """Return the change of a pull request, from an event or from the API."""
     head, base = pull.get("head") or {}, pull.get("base") or {}
     lives_in = (head.get("repo") or {}).get("full_name", "")
     home = repository or (base.get("repo") or {}).get("full_name", "")

@@ -156,7 +156,7 @@ class GitLabForge:
         return self._deliver(stamp, sticky.running(text, stamp, NOTE_LIMIT, create=self._mode == "always"))
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
+        """Deliver a report to the log and the merge request; a failure is logged, not raised."""
         return self._publish([report], [rendered], rendered, key)
 
     def publish_together(
@@ -182,7 +182,7 @@ class GitLabForge:
         return self._deliver(stamp, lambda present: body if create or present else None)
 
     def retire(self, keys: Collection[str]) -> None:
-        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        """Delete comments that this run's reports replaced, if the token may write comments."""
         if not keys or not self._token or self._number is None or self._mode == "off":
             return
         with suppress(ServiceError):
@@ -251,7 +251,7 @@ class GitLabForge:
             )
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""
+        """Set outputs for later jobs, as a dotenv report: names in capitals, values on one line."""
         lines = [
             f"MLOPS_CI_{name.upper().replace('-', '_')}={' '.join(value.split())}"
             for name, value in values.items()

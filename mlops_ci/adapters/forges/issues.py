@@ -98,7 +98,7 @@ class GitHubIssues:
         self._identity = Identity(client, graphql_url)
 
     def mine(self) -> list[Issue]:
-        """Return our open issues; pull requests, which GitHub lists among them, are none."""
+        """Return our open issues, without the pull requests that GitHub lists among them."""
         found = self._client.pages(self._list, state="open")
         return [
             _issue(item, "number", "body", "html_url")

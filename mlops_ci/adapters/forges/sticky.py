@@ -75,7 +75,7 @@ class Stamp:
         )
 
     def older_than(self, other: Stamp) -> bool:
-        """Return whether the other's report is the one to keep.
+        """Return whether the other stamp's report is newer.
 
         Of two runs on one head the later started wins, so that a run that is started again after an
         approval shows; of runs on different heads the later made, since a re-run of an old head is

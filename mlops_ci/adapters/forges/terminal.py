@@ -108,7 +108,7 @@ class TerminalForge:
         return Source(head=self._repository.head(), base=base, target=target, time=self._time)
 
     def pull_request(self) -> PullRequest | None:
-        """Return None: a terminal knows of none."""
+        """Return None: a terminal has no pull request."""
         return None
 
     def approvals(self, change: PullRequest) -> list[Approval]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow.errors import public, told
+from mlops_ci.adapters.mlflow.errors import public, translated
 from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKIN
 
 
 def resolved(uri: str | None, root: Path) -> str:
-    """Return the tracking address: as given, or MLflow's from the environment, or a laptop's default.
+    """Return the tracking address: as given, else MLflow's from the environment, else a local default.
 
     The default is what MLflow itself takes in the repository's root, ``sqlite:///mlflow.db``; a
     relative sqlite path is taken from the root, too, so that it does not depend on the working directory.
@@ -210,7 +210,7 @@ class Connection:
                 # must stay what they are.
                 if type(failure).__module__ == "builtins" and not isinstance(failure, OSError):
                     raise
-                raise told(purpose, failure, (self.tracking, self.registry)) from failure
+                raise translated(purpose, failure, (self.tracking, self.registry)) from failure
             finally:
                 self._spent += 0.0 if transfers and arrived else time.monotonic() - started
 

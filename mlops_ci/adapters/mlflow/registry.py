@@ -102,7 +102,7 @@ class MlflowRegistry:
         return fetched
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference.
+        """Write the candidate's run, marked as complete only at the end; return its reference.
 
         An identical candidate that was recorded before gives its run again. The user's own run
         (`candidate.run_id`) is adopted unless it already stands for something else.
@@ -200,7 +200,7 @@ class MlflowRegistry:
         tags: Mapping[str, str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts and metrics with a version that exists already, and tag the version.
+        """Store artifacts and metrics with an existing version, and tag it.
 
         They go into the version's run; one that was registered without a run gets one that is made
         here and named by its tags.

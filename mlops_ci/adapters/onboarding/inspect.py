@@ -37,7 +37,7 @@ _INSTALLS = (
 
 
 def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) -> Facts:
-    """Return what is known of a repository from its files and its git remotes.
+    """Return the facts of a repository, from its files and its git remotes.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
 
 
 def forge_of(repository: GitRepository, files: list[str]) -> Forge:
-    """Return the forge by the git remote, else by the files that it reads."""
+    """Return the forge by the git remote, else by its configuration files."""
     url = (repository.remote_url() or "").lower()
     if "gitlab" in url:
         return "gitlab"

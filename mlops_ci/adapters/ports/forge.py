@@ -61,7 +61,7 @@ class Forge(Protocol):
         """
 
     def retire(self, keys: Collection[str]) -> None:
-        """Take back comments of other keys that this run's reports replaced; a newer run's stay.
+        """Delete comments of other keys that this run's reports replaced, except those of newer runs.
 
         Nothing is raised: a comment that stays says of itself which commit it is about.
         """
@@ -80,7 +80,7 @@ class Forge(Protocol):
         """
 
     def dispatch(self, event: str, values: Mapping[str, str]) -> str:
-        """Start what the repository has set up for an event; return where it was sent, in words.
+        """Trigger an event for the repository's workflows; return where it was sent, in words.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from mlops_ci.core.monitor.windows import Window
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Which rows of production are wanted.
+    """A request for rows of production.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What production's files hold.
+    """The content of production's files.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Seen:
 
 
 class Production(Protocol):
-    """The rows that the model met in production."""
+    """The rows that the model served in production."""
 
     def read(self, asked: Asked, into: Path) -> Seen:
         """Cut production into windows, each written to a folder.
