@@ -361,7 +361,9 @@ def test_a_promotion_that_lost_the_race_decides_again(story: Story, monkeypatch:
             overtaken.append(entry)
             with scratch() as folder:
                 other = story.ledger(folder / "ledger.git")
-                theirs = replace(entry, nonce="theirs", to_version="1", event="rollback", commit="")
+                theirs = replace(
+                    entry, nonce="theirs", to_version="1", event="rollback", commit="", digests={}
+                )
                 append(other, other.read(MODEL), theirs)
         return append(self, history, entry)
 
