@@ -1,4 +1,4 @@
-"""What `doctor` looks at, put together: the repository, each of its models, and the forge."""
+"""Wires `doctor`: the repository, each of its models, and the forge."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mlops_ci.adapters.mlflow.client import Connection
 
 
-def examine(options: Mapping[str, Any]) -> Report:
-    """Look at everything, and return the report."""
+def run_doctor(options: Mapping[str, Any]) -> Report:
+    """Run all checks, and return the report."""
     repository = GitRepository(Path.cwd())
     console = TerminalConsole()
     forge = TerminalForge(repository, target=options.get("target"), console=console)
@@ -56,7 +56,7 @@ def examine(options: Mapping[str, Any]) -> Report:
 
 
 def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[Unit], list[Check]]:
-    """Read the settings as they stand in the working tree."""
+    """Read the settings in the working tree."""
     pattern = options["config"]
     paths = sorted(Path.cwd().glob(pattern))
     if not paths:
@@ -78,7 +78,7 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
 
 
 def _as_checked(settings: Settings) -> Settings:
-    """Return the settings in the environment that a check compares with."""
+    """Return the settings of the environment that a check compares with."""
     environment = settings.promotion.environment
     return in_environment(settings, environment) if environment else settings
 
@@ -101,7 +101,7 @@ def _probes(session: Session, unit: Unit) -> ServiceProbes:
 
 
 def _about(checks: Iterator[Check], model: str) -> Iterator[Check]:
-    """Name the model in each check, where there are several."""
+    """Add the model to each check, if there are several models."""
     try:
         for check in checks:
             yield replace(check, subject=f"{model}: {check.subject}") if model else check

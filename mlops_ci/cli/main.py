@@ -1,4 +1,4 @@
-"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+"""The `mlops-ci` command: imports each verb only when it is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.interruption import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, machine_problem
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
@@ -107,7 +107,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         with suppress(OSError):

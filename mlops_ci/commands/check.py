@@ -113,7 +113,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:
-    """Return someone's word for exactly this head, read from the forge now."""
+    """Return an approval of exactly this head, as the forge has it now."""
     change = tools.forge.pull_request()
     if change is None or (source.head and change.head != source.head):
         return None

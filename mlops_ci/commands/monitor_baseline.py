@@ -1,4 +1,4 @@
-"""What windows of production are held against: the champion's profile, evaluation, and calibrated scores."""
+"""The baseline of monitoring: the champion's profile, its holdout evaluation, and its calibrated scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlops_ci.adapters.ports import Champion
-from mlops_ci.commands.monitor_window import Judge
+from mlops_ci.commands.monitor_window import WindowJudge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, canonical
@@ -17,8 +17,10 @@ from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings, policy_of
 
 
-def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None) -> Judge:
-    """Gather what windows are held against; what is missing is said, and the rest is looked at."""
+def window_judge(
+    settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None
+) -> WindowJudge:
+    """Return the judge of a champion's windows; missing parts of the baseline are noted and left out."""
     said: list[Notice] = []
     policy = policy_of(settings)
     profile = _profile(settings, tools, champion)
@@ -41,7 +43,7 @@ def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Eval
             said.append(Notice(text=f"Performance without labels is not estimated: {why}."))
     own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
     functions = tools.functions(own.values()) if own else {}
-    return Judge(
+    return WindowJudge(
         settings=settings,
         tools=tools,
         policy=policy,
@@ -56,7 +58,7 @@ def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Eval
 
 
 def _profile(settings: Settings, tools: Tools, champion: Champion) -> Path | None:
-    """Return the profile that the champion keeps, else one of `drift.reference` as it is here."""
+    """Return the champion's stored profile, else one of the present `drift.reference`."""
     if champion.ref.run_id is not None:
         try:
             folder = tools.scratch / "profile"
@@ -74,7 +76,7 @@ def _profile(settings: Settings, tools: Tools, champion: Champion) -> Path | Non
 
 
 def _basis(settings: Settings, holdout: Evaluation) -> tuple[Basis | None, str, str]:
-    """Calibrate the champion's scores; return why that cannot be, else the positive label."""
+    """Calibrate the champion's scores; return the reason if that is impossible, else the positive label."""
     if holdout.score is None or holdout.score.ndim != 1 or holdout.target is None:
         return None, "", "it takes one score of the positive class (`evaluation.score`)"
     labels = canonical(holdout.target)

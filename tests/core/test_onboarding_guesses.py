@@ -6,8 +6,8 @@ import pytest
 from mlops_ci.core.evidence import Evaluation, evaluation
 from mlops_ci.core.onboarding.columns import is_predictions, meaning
 from mlops_ci.core.onboarding.facts import Table
-from mlops_ci.core.onboarding.holdout import judge
-from mlops_ci.core.onboarding.proposal import settling_margin
+from mlops_ci.core.onboarding.holdout import check_holdout
+from mlops_ci.core.onboarding.metrics import settling_margin
 from mlops_ci.core.onboarding.scalars import gateable
 from mlops_ci.core.onboarding.settings_text import quoted
 from mlops_ci.core.policy import MetricPolicy, Policy
@@ -118,15 +118,15 @@ def policy(margin: float, metric: str = "accuracy") -> Policy:
     ],
 )
 def test_would_this_gate_ever_be_conclusive(n: int, margin: float, metric: str, state: str) -> None:
-    (check,) = judge(rows(n, 10), policy(margin, metric))
+    (check,) = check_holdout(rows(n, 10), policy(margin, metric))
     assert check.state == state, check.message
 
 
 def test_the_disagreement_is_measured_where_both_are_known() -> None:
-    (check,) = judge(rows(1_000, 10), policy(0.01), rows(1_000, 20))
+    (check,) = check_holdout(rows(1_000, 10), policy(0.01), rows(1_000, 20))
     assert (check.state, "1.0%" in check.message) == ("ok", True)
 
 
 def test_few_groups_never_settle_anything() -> None:
-    found = list(judge(rows(4_000, 10, group=np.arange(4_000) % 19), policy(0.01)))
+    found = list(check_holdout(rows(4_000, 10, group=np.arange(4_000) % 19), policy(0.01)))
     assert [check.state for check in found] == ["failed", "ok"]

@@ -1,4 +1,4 @@
-"""Columns of times, however a file writes them, as microseconds since 1970."""
+"""Timestamps of files, in whatever type they are stored, as microseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_ci.adapters.data.frames import require_columns
+from mlops_ci.adapters.data.file_formats import require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.monitor.windows import read_time
@@ -32,7 +32,7 @@ def moment(since: int) -> datetime:
 
 
 def times_of(path: Path, column: str) -> Array:
-    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` where there is none."""
+    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` if there is none."""
     with open_table(path) as table:
         require_columns(str(path), table.schema.names, [column], EvidenceError)
         return np.concatenate([_times(part, path, column) for part in table.arrays(column)])

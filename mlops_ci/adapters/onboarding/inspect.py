@@ -1,4 +1,4 @@
-"""A look at a repository's files: DVC projects, metrics, predictions, code, remotes; nothing is run."""
+"""Inspects a repository's files (DVC projects, metrics, predictions, code) without running anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops_ci.adapters.dvc.yaml import load_values
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.onboarding.source_code import Code, read_code
 from mlops_ci.core.onboarding.facts import Facts, Forge, ProjectFact, StageFact, Table
-from mlops_ci.core.onboarding.proposal import is_table
+from mlops_ci.core.table_files import is_table
 from mlops_ci.errors import MlopsCiError
 
 _LARGEST = 200 * 2**20
@@ -37,7 +37,7 @@ _INSTALLS = (
 
 
 def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) -> Facts:
-    """Return what is known of a repository from its files and its git remotes.
+    """Return the facts of a repository, from its files and its git remotes.
 
     Raises
     ------
@@ -61,7 +61,6 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
         registered=code.registered,
         tracking_uri=uri,
         tracking_from=where,
-        logs_models=code.logs_runs,
         frameworks=code.frameworks,
         evaluation_code=next(
             (path for path in code.scripts if path in commands or Path(path).name in commands), ""
@@ -74,7 +73,7 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
 
 
 def forge_of(repository: GitRepository, files: list[str]) -> Forge:
-    """Return the forge by the git remote, else by the files that it reads."""
+    """Return the forge by the git remote, else by its configuration files."""
     url = (repository.remote_url() or "").lower()
     if "gitlab" in url:
         return "gitlab"
@@ -184,7 +183,7 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _table(root: Path, name: str) -> Table:
-    """Read what a table says of itself; one that is not here, or too large to look at, is known by name."""
+    """Read a table's columns and rows; of one that is missing or too large, only the name is known."""
     path = root / name
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return Table(path=name)

@@ -16,7 +16,7 @@ class LocalWorkTree:
         self.root = root
 
     def text(self, path: str) -> str | None:
-        """Return a file's text, or None where there is none."""
+        """Return a file's text, or None if there is none."""
         place = self.root / path
         try:
             return place.read_text(encoding="utf-8") if place.is_file() else None

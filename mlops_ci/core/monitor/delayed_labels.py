@@ -1,4 +1,4 @@
-"""What labels that came late say about estimates: a correction, and how wide an interval must be."""
+"""Learns from delayed labels how far earlier estimates were off: a correction, and a wider interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IMAGINED = (3.0, 3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What the labels of earlier windows say about estimates of one metric.
+    """What the labels of earlier windows teach about estimates of one metric.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Learned:
 
 @dataclass(frozen=True, kw_only=True)
 class Miss:
-    """How far one earlier estimate was off.
+    """The error of one earlier estimate.
 
     Attributes
     ----------
@@ -74,6 +74,6 @@ def learned(misses: Sequence[Miss], confidence: float = CONFIDENCE) -> Learned:
 
 
 def miss_of(found: Mapping[str, float], truth: float) -> Miss:
-    """Return how far an estimate (``value``, ``half``, ``correction``) was from what labels then showed."""
+    """Return the error of an estimate (``value``, ``half``, ``correction``), once its labels came."""
     value, half = float(found["value"]), float(found["half"])
     return Miss(off=truth - value + float(found["correction"]), missed=abs(truth - value) / max(half, 1e-9))

@@ -1,4 +1,4 @@
-"""What the columns of a predictions file mean, by the names that people give them."""
+"""Guesses the roles of a predictions file's columns from common names."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ MOST_CLASSES = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """Which column plays which part, and what kind of task that is.
+    """The role of each column, and the kind of task that they imply.
 
     Attributes
     ----------
     parts
         Column by part (`id`, `target`, `prediction`, `score`, `group`, `weight`).
     task
-        ``binary``, ``classes``, ``numbers``, or empty where the file could not be read.
+        ``binary``, ``classes``, ``numbers``, or empty if the file could not be read.
     slices
         Further columns of few values.
     """
@@ -59,7 +59,7 @@ class Meaning:
     slices: tuple[str, ...] = ()
 
     def written(self) -> dict[str, str]:
-        """Return the parts whose column has not the default name."""
+        """Return the roles whose column does not have the default name."""
         return {part: column for part, column in self.parts.items() if _DEFAULTS.get(part) != column}
 
 
@@ -85,7 +85,7 @@ def meaning(table: Table) -> Meaning:
 
 
 def is_predictions(table: Table) -> bool:
-    """Say whether a table is predictions on a holdout: by its columns, or else by its name."""
+    """Return whether a table is predictions on a holdout: by its columns, or else by its name."""
     if table.columns:
         parts = meaning(table).parts
         return "target" in parts and ("prediction" in parts or "score" in parts)

@@ -1,4 +1,4 @@
-"""mlops-ci.yaml as `init` writes it: each line with its reason."""
+"""Writes mlops-ci.yaml for `init`, each line with a comment that gives its reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settings_text(proposal: Proposal, watches: Collection[str] = ()) -> str:
 
 
 def extended(before: str, proposal: Proposal, watches: Collection[str]) -> str | None:
-    """Return a settings file with the blocks that it lacks at its end; None where it holds several models."""
+    """Return a settings file with missing blocks appended; None if it holds several models."""
     keys = set(re.findall(r"^(\w+):", before, re.MULTILINE))
     if "models" in keys or len(proposal.models) != 1:
         return None
@@ -91,7 +91,7 @@ def _block(one: ModelProposal, tracking_uri: str, more: Sequence[tuple[str, str]
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines, each with its reason in one column."""
+    """Return lines with their comments aligned in one column."""
     width = min(46, max((len(text) for text, why in rows if why), default=0))
     return [f"{text:<{width}}  # {why}" if why else text for text, why in rows]
 
@@ -123,7 +123,7 @@ def _evaluation(one: ModelProposal) -> list[tuple[str, str]]:
 
 
 def quoted(value: Any) -> str:
-    """Return a YAML scalar, in quotes where it would not be read as the same text."""
+    """Return a YAML scalar, quoted if YAML would read it as something else."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)

@@ -1,4 +1,4 @@
-"""What was found in a repository, in sentences."""
+"""The facts found in a repository, in sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlops_ci.core.onboarding.proposal import Proposal
 
 
 def sentences(facts: Facts, proposal: Proposal) -> list[str]:
-    """Return one sentence on each thing that was looked for."""
+    """Return one sentence for each thing that `init` looks for."""
     said = [_pipeline(project) for project in facts.projects]
     said = said or [
         "no DVC project (.dvc/config) is here: run `dvc init`, then describe the stages in dvc.yaml"
