@@ -55,7 +55,7 @@ def lineage(
         model=moving.model,
         exit_code=EvidenceError.exit_code if wrong else 0,
         headline=_headline(moving.model, history, found, query, verify=verify, wrong=wrong),
-        next_step="Find out who changed what; `mlops-ci reconcile` mends what can be." if wrong else "",
+        next_step="Find out who changed what; `mlops-ci reconcile` repairs what can be." if wrong else "",
         notices=tuple(Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in wrong),
         source=source,
         details={

@@ -1,4 +1,4 @@
-"""`reconcile`: find what is not as the ledger says, and mend what needs no person to decide."""
+"""`reconcile`: find what is not as the ledger says, and repair what needs no person to decide."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _previous_and_deployed(moving: Mover, history: History, found: _Findings, *,
     pending = state.deployed is None or state.deployed.ok is False
     began = state.decision is not None and state.decision.event != "adopt"
     if began and pending and promotion.deploy_command and moving.tools.operate:
-        found.say(f"The deployment of version {state.champion} never ended well.")
+        found.say(f"The deployment of version {state.champion} never succeeded.")
         found.actions.append(
             Action(kind="deploy", target=moving.model, value=state.champion, applied=not dry_run)
         )
@@ -226,7 +226,7 @@ def _report(moving: Mover, history: History, source: Source, found: _Findings) -
         line, step = f"{name}: could not be brought together", "Do what is said above, then run this again."
     elif found.actions:
         done = all(action.applied for action in found.actions)
-        line, step = f"{name}: {'mended' if done else 'would be mended'}", ""
+        line, step = f"{name}: {'repaired' if done else 'would be repaired'}", ""
     elif state.champion is None:
         line, step = f"{name}: nothing was ever promoted", ""
     else:

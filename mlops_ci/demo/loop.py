@@ -95,7 +95,7 @@ class Loop:
         self._only("2")
 
     def fix(self) -> None:
-        """Mend it: the feed's clock is told."""
+        """Fix it: the feed's clock is told."""
         self.story.chapter("The fix: the new feed's clock is UTC.")
         edits = {"params.yaml": ("clock: local ", "clock: utc ")}
         self._change("clock-is-utc", edits, "The new weather feed's clock is UTC")

@@ -187,7 +187,7 @@ def _only_missing(lines: Sequence[str]) -> bool:
 
 
 def _answer(error: MlopsCiError, lines: Sequence[str]) -> MlopsCiError:
-    """Make a ServiceError of what DVC said about the remote, unless it is the user's to mend."""
+    """Make a ServiceError of what DVC said about the remote, unless it is the user's to fix."""
     if isinstance(error, (UsageError, ServiceError)):
         return error
     said = [line for line in lines if line.startswith("ERROR")] or [line for line in lines if line.strip()]

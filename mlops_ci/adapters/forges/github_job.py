@@ -35,7 +35,7 @@ class JobPage:
         self.summarise("> [!NOTE]\n> " + text.replace("\n", "\n> "))
 
     def explain_refusal(self, error: RefusedError, doing: str, missing: str) -> None:
-        """Say which permission is missing, and the YAML that mends it."""
+        """Say which permission is missing, and the YAML that fixes it."""
         if error.status not in {401, 403, 404} or "locked" in error.message.lower():
             self.note(f"{doing} was refused: {error}")
             return

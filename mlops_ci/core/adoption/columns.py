@@ -83,7 +83,8 @@ def meaning(table: Table) -> Meaning:
         target = _target_by_values(table, parts)
         parts |= {"target": target} if target else {}
     rest = [name for name in table.columns if name not in parts.values() and name not in table.numbers]
-    few = [name for name in rest if 2 <= table.distinct.get(name, 0) <= 12 and "weight" not in plain(name)]
+    rest = [name for name in rest if "weight" not in plain(name)]
+    few = [name for name in rest if 2 <= table.distinct.get(name, 0) <= 12]
     parts = {part: parts[part] for part in _MEANINGS if part in parts}
     return Meaning(parts=parts, task=_task(table, parts), slices=tuple(few))
 
@@ -99,7 +100,7 @@ def is_predictions(table: Table) -> bool:
 def _target_by_values(table: Table, parts: Mapping[str, str]) -> str:
     """Return the one column that can be what was predicted, where its name does not say so; else nothing.
 
-    Of classes it is the one whose values are those of the prediction, of numbers the one other with fractions.
+    Classes: the one column with the prediction's values. Numbers: the one other column with fractions.
     """
     predicted = parts.get("prediction")
     if not predicted:

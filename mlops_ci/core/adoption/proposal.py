@@ -18,7 +18,7 @@ from mlops_ci.core.gate.power import rows_for_disagreement
 # between two versions of one model.
 MARGINS = (0.01, 0.02, 0.03, 0.05)
 DISAGREEMENT = 0.06
-DEFAULT_PREDICTIONS = "reports/predictions.csv"
+DEFAULT_PREDICTIONS = "predictions.csv"
 
 _MODEL_SUFFIX = re.compile(
     r"\.(pkl|pickle|joblib|skops|pt|pth|ckpt|safetensors|onnx|h5|keras|bin|model|ubj|cbm|txt|json)$",
@@ -258,7 +258,7 @@ def _row_metrics(means: Meaning, rows: int | None) -> tuple[Line, ...]:
 
 
 def _auc() -> Line:
-    return Line(name="roc_auc", fields={"margin": 0.01}, why="of y_score; `gate: false` would only show it")
+    return Line(name="roc_auc", fields={"margin": 0.01}, why="needs y_score; `gate: false` only shows it")
 
 
 def _scalar_line(one: Scalar) -> Line:
@@ -268,4 +268,4 @@ def _scalar_line(one: Scalar) -> Line:
         "margin": "2%" if one.relative else 0.01,
         "on_point": "fail",
     }
-    return Line(name=one.name, fields=fields, why="a number alone: its loss cannot be told from chance")
+    return Line(name=one.name, fields=fields, why="a single number: its loss may be chance")
