@@ -63,7 +63,10 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
     pattern = options["config"]
     paths = sorted(Path.cwd().glob(pattern))
     if not paths:
-        return [], [failed(pattern, "there is no such file", "Write one with `mlops-ci init`.")]
+        root = repository.root
+        elsewhere = Path.cwd().resolve() != root.resolve() and (root / pattern).is_file()
+        remedy = f"Run this in {root}, where it is." if elsewhere else "Write one with `mlops-ci init`."
+        return [], [failed(pattern, "there is no such file here", remedy)]
     units: list[Unit] = []
     checks: list[Check] = []
     for path in paths:

@@ -132,7 +132,7 @@ def _guarded(subject: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Ch
     try:
         yield from checks()
     except MlopsCiError as error:
-        yield failed(subject, error.problem, error.remedy, error.exit_code)
+        yield failed(subject, error.problem.removeprefix(f"{subject}: "), error.remedy, error.exit_code)
 
 
 def _pipeline(settings: Settings, tools: Tools) -> Iterator[Check]:
