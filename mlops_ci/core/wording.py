@@ -51,7 +51,7 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, wh
         state = f"approved by {approval.actor}" if approval else "waiting for approval"
         return f"{state}{_because(_open(gated) or why)}"
     if champion is None:
-        return "nothing is in production yet, so there is nothing to make worse"
+        return "there is no champion yet, so there is nothing to compare with"
     if verdict.verdict is Result.INCONCLUSIVE:
         outside = any(f.outcome is Outcome.INCONCLUSIVE and not inside(f) for f in gated if f.slice is None)
         why = "the policy lets it pass" if outside else "no measured loss is larger than its margin"
@@ -161,11 +161,11 @@ def _decides(finding: Finding, verdict: Verdict) -> bool:
 def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approvable: bool) -> str:
     """Return what the reader can do now."""
     if verdict.verdict is Result.ERROR:
-        return "Fix the problem above and push again. Without evidence that can be trusted, no check passes."
+        return "Fix the problem above and push again. No check passes without evidence that can be trusted."
     if verdict.verdict is Result.FAIL:
         return (
-            "Improve the candidate and push again. If the loss is wanted, change the margin in mlops-ci.yaml"
-            " in a pull request of its own, where the team can see it."
+            "Improve the candidate and push again. If the loss is intended, change the margin in"
+            " mlops-ci.yaml in a pull request of its own, where the team can see it."
         )
     if verdict.blocked:
         return _settles(verdict.findings)
@@ -183,8 +183,8 @@ def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approva
         return f"Merging is allowed. {_settles(verdict.findings)}"
     if not verdict.findings:
         return (
-            "Merging is allowed. Take in the model that is in production with `mlops-ci adopt`, so that"
-            " the next change is compared with it."
+            "Merging is allowed. If a model is in production already, make it the champion with"
+            " `mlops-ci adopt`, so that the next change is compared with it."
         )
     return "Nothing to do: this is safe to merge."
 

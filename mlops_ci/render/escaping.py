@@ -95,7 +95,7 @@ def lead(value: object) -> str:
 def output(form: str) -> Callable[[object], Markup]:
     """Return a filter for what is quoted below a problem: lines of output, as they stand."""
     safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
-    frame = "{}" if form == "text" else "<pre>{}</pre>"
+    frame = {"text": "{}", "markdown": "<pre>{}</pre>", "html": '<pre tabindex="0">{}</pre>'}[form]
 
     def filled(value: object) -> Markup:
         """Show what is quoted below a problem as a block of lines."""

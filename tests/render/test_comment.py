@@ -23,7 +23,7 @@ FIRST = {
     "blocked": "### ⛔ malware-detector: blocked, not proven to be safe: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows are too few to tell",
     "error": "### 🚫 malware-detector: could not tell whether merging is safe: the holdout changed: 120 rows are new, 4,700 are gone, 0 have another label; 112 rows in common are too few to compare on",
     "unchanged": "### ✅ malware-detector: unchanged, it makes the same predictions as champion v12",
-    "no-champion": "### ✅ malware-detector: nothing is in production yet, so there is nothing to make worse",
+    "no-champion": "### ✅ malware-detector: there is no champion yet, so there is nothing to compare with",
     "point-only": "### ✋ malware-detector: waiting for approval: recall looks 0.0070 worse, outside the margin 0.0050",
 }
 
@@ -191,4 +191,4 @@ def test_the_output_of_a_failed_stage_is_a_block_below_the_reason() -> None:
     assert comment.count("exited with") == 1
     assert "\n   Traceback <most recent>:\n     x = *1*\n\n-> Run" in render(failed, "text")
     page = render(failed, "html")
-    assert "<pre>Traceback &lt;most recent&gt;:\n  x = *1*</pre>" in page
+    assert '<pre tabindex="0">Traceback &lt;most recent&gt;:\n  x = *1*</pre>' in page

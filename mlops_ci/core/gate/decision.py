@@ -103,7 +103,8 @@ def _open_notice(pending: Sequence[Finding], outside: Sequence[Finding], *, held
         return f"Not settled: {names}. The policy blocks what is not proven."
     if held and outside:
         wide = ", ".join(finding.metric for finding in outside)
-        return f"Not settled: {names}; outside the margin: {wide}. Someone has to approve this merge."
+        which = f"{names}; outside the margin: {wide}" if wide != names else f"{names}, outside the margin"
+        return f"Not settled: {which}. Someone has to approve this merge."
     if held:
         return f"Not settled: {names}. The policy asks for an approval."
     if outside:
