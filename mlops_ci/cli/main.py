@@ -1,7 +1,8 @@
-"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+"""The `mlops-ci` command: imports each verb only when it is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -11,13 +12,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.ending import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, machine_problem
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
 VERBS: dict[str, tuple[str, str]] = {
-    "init": ("adoption", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
-    "doctor": ("adoption", "Find what would keep the gate from working here, each with its remedy."),
+    "init": ("onboarding", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
+    "doctor": ("onboarding", "Find what would keep the gate from working here, each with its remedy."),
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "promote": (
@@ -40,7 +41,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
-    "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
+    "demo": ("demo", "Try it: a throw-away repository, a champion, and three changes to it."),
 }
 
 
@@ -58,6 +59,15 @@ class Verbs(click.Group):
         module = importlib.import_module(f"mlops_ci.cli.{VERBS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb, or suggest the one that was meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"No such command '{args[0]:.80}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a verb's name without importing any."""
@@ -107,7 +117,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         with suppress(OSError):

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_ci.adapters.ports import Evidence
-from mlops_ci.commands.details import details
+from mlops_ci.commands.candidate_record import (
+    candidate_evaluation,
+    judgement_of,
+    keep_judgement,
+    record_of,
+    with_page,
+)
 from mlops_ci.commands.drift import with_drift
+from mlops_ci.commands.holdout_labels import trusted_labels
 from mlops_ci.commands.judge import Judged, drift_of, judge
-from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of, with_page
+from mlops_ci.commands.report_details import details
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
@@ -107,7 +113,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:
-    """Return someone's word for exactly this head, read from the forge now."""
+    """Return an approval of exactly this head, as the forge has it now."""
     change = tools.forge.pull_request()
     if change is None or (source.head and change.head != source.head):
         return None

@@ -70,7 +70,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    """Return the settings as keyword arguments of `mlops_ci.drift`."""
     own = settings.drift
     return {
         "sensitivity": own.sensitivity,
@@ -89,7 +89,7 @@ def options_of(settings: Settings) -> dict[str, Any]:
 def with_drift(
     verdict: Verdict, found: DriftReport | None, unread: str, on_drift: OnDrift
 ) -> tuple[Verdict, list[Notice]]:
-    """Return a check's verdict with what drift does to it, and what has to be said.
+    """Return a check's verdict after drift is taken into account, and the notices for it.
 
     Parameters
     ----------

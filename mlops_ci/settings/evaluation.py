@@ -1,4 +1,4 @@
-"""What is judged: predictions, the meaning of their columns, and the metrics with their margins."""
+"""The blocks `evaluation` and `metrics`: predictions, the roles of their columns, metrics and margins."""
 
 from __future__ import annotations
 

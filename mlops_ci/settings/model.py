@@ -164,18 +164,18 @@ class Settings(Block):
 
     @property
     def deprecated(self) -> tuple[str, ...]:
-        """What is written under names that have moved, a sentence each."""
+        """Deprecation notices for renamed keys, a sentence each."""
         return self._deprecated
 
     def saying(self, deprecated: Sequence[str]) -> Settings:
-        """Return the same settings, with what has to be said of their names."""
+        """Return the same settings with deprecation notices."""
         made = self.model_copy()
         made._deprecated = tuple(deprecated)
         return made
 
     @model_validator(mode="after")
     def _champions_differ(self) -> Settings:
-        """Two environments with one alias in one registry would each undo what the other does."""
+        """Refuse environments that share an alias in one registry: each would undo the other's promotions."""
         seen: dict[tuple[str | None, ...], str] = {}
         for name in self.promotion.environments:
             there = in_environment(self, name).registry
@@ -190,7 +190,7 @@ class Settings(Block):
 
 
 def in_environment(settings: Settings, name: str) -> Settings:
-    """Return the settings as they are in one of the environments that they name.
+    """Return the settings of one of their environments.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From settings to the core's policy, with the checks that no single key can make."""
+"""Converts settings to the core's policy, with the checks that involve several keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from mlops_ci.core.names import GREATER_IS_BETTER, REPORT_ONLY
+from mlops_ci.core.metric_names import GREATER_IS_BETTER, REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.model import GateSettings, Settings
@@ -18,7 +18,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def metric_problems(name: str, metric: MetricSettings) -> list[str]:
-    """Return what is wrong with one metric that its single keys do not show."""
+    """Return problems of one metric that involve several of its keys."""
     kind = metric.metric or name
     custom = bool(metric.column or metric.from_ or ":" in kind)
     problems = []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlops_ci.core.evidence import evaluation
-from mlops_ci.core.monitor.perform import performance
+from mlops_ci.core.monitor.performance import performance
 from mlops_ci.core.monitor.windows import InvalidLengthError, due, length_of, read_time, window_at
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome
@@ -24,7 +24,7 @@ def test_lengths():
         14 * DAY,
     ]
     for text in ("0d", "1", "d", "1y", "-1d"):
-        with pytest.raises(InvalidLengthError, match="is no length of time"):
+        with pytest.raises(InvalidLengthError, match="is not a length of time"):
             length_of(text)
 
 

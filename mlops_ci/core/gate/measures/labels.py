@@ -10,7 +10,7 @@ import numpy as np
 
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.gate import bootstrap, influence
-from mlops_ci.core.gate.batched import Batched, batched_labels
+from mlops_ci.core.gate.bootstrap_labels import Batched, batched_labels
 from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.gate.linear import Linear, linear_estimate
@@ -40,7 +40,7 @@ class Labels:
     value
         From target, predicted, weights and the classes at hand to value and influence function.
     batched
-        The same value of many tables of counts; see `batched.batched_labels`.
+        The same value of many tables of counts; see `bootstrap_labels.batched_labels`.
     """
 
     target: Ints
