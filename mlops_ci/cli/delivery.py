@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -150,6 +151,7 @@ def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
 
 def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
     """Write reports to a file, or to standard output."""
+    from mlops_ci.adapters.forges.github_actions import inert  # noqa: PLC0415
     from mlops_ci.render import WHOLE, render  # noqa: PLC0415
 
     output: Path | None = options.get("output")
@@ -160,6 +162,7 @@ def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mappi
     if form == "json" and len(reports) > 1:
         text = "[" + ",\n".join(render(report, form) for report in reports) + "]\n"
     if output is None:
+        text = inert(text, form, os.environ)
         coloured = form == "text" and colours.wanted(sys.stdout)
         click.echo(colours.coloured(text) if coloured else text, nl=False, color=coloured or None)
     else:

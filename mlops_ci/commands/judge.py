@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
@@ -15,6 +15,7 @@ from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
 from mlops_ci.core.gate.compare import Results, compare
+from mlops_ci.core.gate.limits import limits_alone
 from mlops_ci.core.report import Notice
 from mlops_ci.core.verdict import Result, Verdict
 from mlops_ci.settings import Settings, policy_of
@@ -56,16 +57,26 @@ def judge(
     notices = [Notice(text=text) for text in manifest.notices]
     holdout = {} if candidate is None else _holdout(registry, name, candidate, versions)
     if champion is None:
-        verdict = hold(_without_champion(settings), approvals)
-        alone = Matched(champion=None, candidate=candidate) if candidate is not None else None
+        alone = limits_alone(
+            Results(evaluation=candidate, scalars=manifest.metrics),
+            policy_of(settings),
+            _own_functions(settings, tools),
+        )
+        verdict = hold(_without_champion(settings, alone), approvals)
+        matched = Matched(champion=None, candidate=candidate) if candidate is not None else None
         return Judged(
             verdict=verdict,
             holdout=holdout,
             notices=[*notices, *_warnings(verdict)],
             reasons=approvals,
-            matched=alone,
+            matched=matched,
         )
     reasons = list(approvals)
+    reference = _reference(settings, tools, registry)
+    if reference is None and policy_of(settings).max_total_loss:
+        alias = settings.registry.reference
+        text = f"`gate.max_total_loss` bounds nothing yet: no version has the alias '{alias}'."
+        notices.append(Notice(text=text, level="warning"))
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     matched = None
     if candidate is not None and not same:
@@ -82,7 +93,7 @@ def judge(
         Results(scalars=champion.metrics, evaluation=matched.champion if matched else None),
         Results(scalars=manifest.metrics, evaluation=matched.candidate if matched else None),
         holdout,
-        reference=_reference(settings, tools, registry),
+        reference=reference,
         same_model=same,
     )
     verdict = hold(verdict, reasons)
@@ -107,19 +118,25 @@ def _compared(
     reference: Results | None,
     same_model: bool,
 ) -> Verdict:
-    policy = policy_of(settings)
-    own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
-    functions = tools.functions(own.values())
     return compare(
         champion,
         candidate,
-        policy,
+        policy_of(settings),
         same_model=same_model,
         uses=holdout.get("uses", 0),
         promotions=holdout.get("promotions"),
         reference=reference,
-        functions={name: functions[path] for name, path in own.items()},
+        functions=_own_functions(settings, tools),
     )
+
+
+def _own_functions(settings: Settings, tools: Tools) -> dict[str, Callable[..., float]]:
+    """Return the policy's functions `package.module:function`, by the metric's name."""
+    own = {
+        name: metric.metric for name, metric in policy_of(settings).metrics.items() if ":" in metric.metric
+    }
+    functions = tools.functions(own.values())
+    return {name: functions[path] for name, path in own.items()}
 
 
 def _warnings(verdict: Verdict) -> list[Notice]:
@@ -147,16 +164,26 @@ def _reference(settings: Settings, tools: Tools, registry: Registry) -> Results 
     return Results(scalars=reference.metrics, evaluation=evaluation)
 
 
-def _without_champion(settings: Settings) -> Verdict:
+def _without_champion(settings: Settings, alone: Verdict | None) -> Verdict:
+    """Return what the policy says while nothing is in production; absolute limits hold there too."""
     action = settings.gate.on_no_champion
     text = (
         f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
-        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
+        " The first promotion sets it; for a model that is in production already, `mlops-ci adopt` does."
     )
-    if action == "pass":
-        return Verdict(verdict=Result.PASS, notices=(text,))
     held, blocked = action == "approve", action == "block"
-    return Verdict(verdict=Result.INCONCLUSIVE, notices=(text,), held=held, blocked=blocked)
+    result = Result.PASS if action == "pass" else Result.INCONCLUSIVE
+    verdict = Verdict(verdict=result, notices=(text,), held=held, blocked=blocked)
+    if alone is None:
+        return verdict
+    if alone.verdict is Result.PASS:
+        return replace(verdict, findings=alone.findings)
+    return replace(
+        alone,
+        notices=(text, *alone.notices),
+        held=alone.held or held,
+        blocked=alone.blocked or blocked,
+    )
 
 
 def hold(verdict: Verdict, reasons: Sequence[str]) -> Verdict:

@@ -28,6 +28,8 @@ from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ConflictError, ServiceError, UsageError
 from mlops_ci.settings import Settings
 
+HELD = 3
+
 
 def promote(
     settings: Settings,
@@ -164,7 +166,7 @@ def _case(mover: ChampionMover, offer: Offer, history: History, word: Confirmati
         text = f"Decided again, since {' and '.join(differs)} after the check."
         notices.append(Notice(text=text, level="warning"))
     approval = None
-    if judged.verdict.held:
+    if judged.verdict.exit_code == HELD:
         approval = found.judgement.approval
         if word.approve:
             approval = Approval(actor=mover.tools.actor, commit=offer.commit, reason=word.approve)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,24 @@ class Evaluation:
             weight=pick(self.weight),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
+
+    # A check asks for these a dozen times: of a large holdout they take longer than its statistics.
+    @cached_property
+    def _holdout_digest(self) -> str:
+        digest = hashlib.sha256(f"mlops-ci holdout 1 {len(self)}\n".encode())
+        for values in (self.id, *([] if self.target is None else [self.target])):
+            _update(digest, values)
+        return digest.hexdigest()
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256(self._holdout_digest.encode())
+        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight")}
+        for name, values in [*parts.items(), *sorted(self.columns.items())]:
+            if values is not None:
+                digest.update(name.encode() + b"\0")
+                _update(digest, values)
+        return digest.hexdigest()
 
 
 def canonical(values: Array) -> Array:
@@ -150,21 +169,12 @@ def evaluation(**arrays: Any) -> Evaluation:
 
 def holdout_digest(one: Evaluation) -> str:
     """Return the SHA-256 that identifies the holdout: its ids and labels, in id order."""
-    digest = hashlib.sha256(f"mlops-ci holdout 1 {len(one)}\n".encode())
-    for values in (one.id, *([] if one.target is None else [one.target])):
-        _update(digest, values)
-    return digest.hexdigest()
+    return one._holdout_digest
 
 
 def evaluation_digest(one: Evaluation) -> str:
     """Return the SHA-256 of an evaluation's content, independent of its file format."""
-    digest = hashlib.sha256(holdout_digest(one).encode())
-    parts = {"prediction": one.prediction, "score": one.score, "group": one.group, "weight": one.weight}
-    for name, values in [*parts.items(), *sorted(one.columns.items())]:
-        if values is not None:
-            digest.update(name.encode() + b"\0")
-            _update(digest, values)
-    return digest.hexdigest()
+    return one._digest
 
 
 def _update(digest: Any, values: Array) -> None:

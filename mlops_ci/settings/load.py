@@ -19,9 +19,9 @@ from mlops_ci.settings.model import (
     GateSettings,
     Settings,
 )
-from mlops_ci.settings.policy import metric_problems, to_policy
+from mlops_ci.settings.policy import between_blocks, metric_problems, to_policy
 
-REMEDY = "mend these keys; the settings page of the documentation lists them all"
+REMEDY = "fix these keys; docs/reference/settings.md lists all of them"
 
 
 class _Loader(yaml.SafeLoader):
@@ -89,6 +89,7 @@ def read_settings(text: bytes, source: str) -> list[Settings]:
         except ValidationError as error:
             found += [line for line in explain(error, Settings) if not line.startswith("metrics.")]
         found += _metrics(renamed.get("metrics"))[1]
+        found += between_blocks(*(renamed.get(key) for key in ("metrics", "gate", "evaluation")))
         problems += [prefix + problem for problem in dict.fromkeys(found)]
     names = [model.registry.model for model in models]
     problems += [
@@ -112,6 +113,7 @@ def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
     problems += [f"{key}: unknown key{_suggest(str(key), allowed)}" for key in mapping if key not in allowed]
     metrics, found = _metrics(mapping.get("metrics"))
     problems += found
+    problems += between_blocks(*(mapping.get(key) for key in ("metrics", "gate", "evaluation")))
     parts: dict[str, Any] = {}
     for key, kind in (("gate", GateSettings), ("evaluation", EvaluationSettings)):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, TypeAdapter, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block, RelativePath
@@ -92,6 +92,14 @@ class GateSettings(Block):
     """Smallest slice that is compared, in rows."""
     seed: int = 0
     """Seed of resampling."""
+
+    @field_validator("max_total_loss")
+    @classmethod
+    def _losses(cls, value: float | dict[str, float] | None) -> float | dict[str, float] | None:
+        each = value.values() if isinstance(value, dict) else [] if value is None else [value]
+        if not all(0 <= amount < float("inf") for amount in each):
+            raise ValueError("must be a loss of 0 or more")
+        return value
 
 
 class DriftSettings(Block):

@@ -188,6 +188,8 @@ def _as_text(values: Array) -> Array:
         kept = [None if value is None else str(value) for value in values.tolist()]
     else:
         missing = np.isnat(values) if values.dtype.kind in "mM" else values != values  # noqa: PLR0124 (NaN)
+        if not missing.any():
+            return canonical(values).astype(object)
         kept = [None if gone else one for gone, one in zip(missing, canonical(values).tolist(), strict=True)]
     made = np.empty(len(kept), dtype=object)
     made[:] = kept

@@ -90,6 +90,18 @@ def harmless(line: str) -> str:
     return re.sub(r"^(\s*):(?=:)", r"\1: ", line)
 
 
+def inert(text: str, form: str, env: Mapping[str, str]) -> str:
+    """Return what is for standard output so that the runner, which reads it too, sees no command in it.
+
+    A long sentence is folded, so that foreign words (a slice's name, a failed stage's) may begin a line.
+    """
+    if env.get("GITHUB_ACTIONS") != "true":
+        return text
+    if form == "json":
+        return text.replace("##[", "#\\u0023[")  # the same text to whoever reads the JSON
+    return re.sub(r"[^\r\n]+", lambda line: harmless(line[0]), text)
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -132,7 +144,7 @@ def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
     lines = []
     for name, value in values.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{name!r} is no name of an output")
+            raise ValueError(f"{name!r} is not a valid name of an output")
         delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
         lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
     with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:

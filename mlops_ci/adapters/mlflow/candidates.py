@@ -132,4 +132,4 @@ def _carries(tags: Mapping[str, str], name: str, value: str) -> bool:
 def _whole(client: Any, run: Any) -> bool:
     """Return whether what the run says it holds is still there: people delete large artifacts."""
     paths = [run.data.tags[name] for name in (tag.MODEL_PATH, tag.EVALUATION_PATH) if name in run.data.tags]
-    return all(runs.exists(client, run.info.run_id, path) for path in paths)
+    return all(runs.exists(client, run, path) for path in paths)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.mlflow import candidates, runs, versions
+from mlops_ci.adapters.mlflow import candidates, runs, s3, versions
 from mlops_ci.adapters.mlflow.client import Connection
 from mlops_ci.adapters.mlflow.conversion import Converter, live_run
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
@@ -88,7 +88,7 @@ class MlflowRegistry:
         into.mkdir(parents=True, exist_ok=True)
         with self._connection.calls(f"download '{artifact}' of run {run_id}", transfers=True) as client:
             run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
-            if run is None or not runs.exists(client, run_id, artifact):
+            if run is None or not runs.exists(client, run, artifact):
                 raise EvidenceError(
                     f"'{artifact}' of run {run_id} is not in MLflow any more",
                     remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
@@ -217,7 +217,7 @@ class MlflowRegistry:
             found = versions.existing(client, model, version)
             run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
             if run_id:
-                live_run(client, run_id, f"version {version} of '{model}'")
+                s3.hold(live_run(client, run_id, f"version {version} of '{model}'").info.artifact_uri)
             else:
                 run_id = self._made(client, model, f"{model} v{version}")
             for target, local in placed.items():
@@ -269,6 +269,7 @@ class MlflowRegistry:
     def _written(self, client: Any, candidate: CandidateRecord) -> str:
         run = candidates.adoptable(client, candidate) if candidate.run_id else None
         if run is not None:
+            s3.hold(run.info.artifact_uri)
             candidates.mark(client, client.get_experiment(run.info.experiment_id))
             runs.write(client, run.info.run_id, candidate, adopted=True)
             return str(run.info.run_id)
@@ -285,4 +286,6 @@ class MlflowRegistry:
     def _made(self, client: Any, model: str, name: str, tags: Mapping[str, str] | None = None) -> str:
         experiment = self._experiment or f"mlops-ci/{model}"
         where = candidates.experiment_for(client, experiment, self._connection.folder)
-        return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
+        made = client.create_run(where, tags=dict(tags or {}), run_name=name or None).info
+        s3.hold(made.artifact_uri)
+        return str(made.run_id)

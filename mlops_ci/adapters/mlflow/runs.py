@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from mlops_ci.adapters.mlflow import s3
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, STORE, is_store_failure, retry_on_collision
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
@@ -89,7 +90,7 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, str) or value is None or not math.isfinite(value):
             raise EvidenceError(
                 f"metric '{name}' is {value!r}, not a finite number",
-                remedy="Mend the evaluation stage: a metric that could not be computed must not be written.",
+                remedy="Fix the evaluation stage: a metric that could not be computed must not be written.",
             )
     return {key(name): float(value) for name, value in metrics.items()}
 
@@ -202,7 +203,7 @@ def local_files(path: Path) -> Iterator[tuple[str, int]]:
         for name in files:
             file = Path(root, name)
             if not file.is_file():
-                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or mend the link.")
+                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or fix the link.")
             yield file.relative_to(path).as_posix(), file.stat().st_size
 
 
@@ -214,10 +215,11 @@ def remote_files(client: Any, run_id: str, folders: Iterable[str]) -> Iterator[t
                 yield item.path, item.file_size
 
 
-def exists(client: Any, run_id: str, artifact: str) -> bool:
+def exists(client: Any, run: Any, artifact: str) -> bool:
     """Return whether a run holds an artifact, a file or a folder."""
+    s3.hold(run.info.artifact_uri)
     parent = posixpath.dirname(artifact)
-    return any(item.path == artifact for item in client.list_artifacts(run_id, parent or None))
+    return any(item.path == artifact for item in client.list_artifacts(run.info.run_id, parent or None))
 
 
 def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
