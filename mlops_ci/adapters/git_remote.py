@@ -1,11 +1,16 @@
-"""Helpers for git remotes: its environment, addresses without credentials, and short error messages."""
+"""Git on remotes: a safe way to call it, addresses without credentials, and short error messages."""
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from mlops_ci.errors import ServiceError, UsageError
 
 
 def without_login(url: str, token: str | None) -> tuple[str, str | None]:
@@ -55,3 +60,73 @@ def last_words(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
     return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]
+
+
+class GitCommand:
+    """Calls git in one folder, without hooks, file monitors or the user's configuration.
+
+    Parameters
+    ----------
+    folder
+        Where git runs.
+    environment
+        The whole environment; see `remote_environment`.
+    path
+        Where git is looked for, as in PATH.
+    options
+        Further settings, as ``name=value``.
+    timeout
+        In seconds; a call that takes longer counts as failed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        path: str | None,
+        options: tuple[str, ...] = (),
+        timeout: float = 120,
+    ) -> None:
+        git = shutil.which("git", path=path)
+        if git is None:
+            raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
+        options = ("core.hooksPath=/dev/null", "core.fsmonitor=false", *options)
+        self.command = [str(Path(git).absolute()), *(word for one in options for word in ("-c", one))]
+        self._folder, self._environment, self._timeout = folder, environment, timeout
+
+    def run(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Call git; `more` is added to its environment. A timeout is reported as exit code 124."""
+        try:
+            return subprocess.run(
+                [*self.command, *arguments],
+                cwd=cwd or self._folder,
+                env={**self._environment, **(more or {})},
+                input=stdin,
+                capture_output=True,
+                timeout=self._timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            said = f"no answer in {self._timeout:g} s".encode()
+            return subprocess.CompletedProcess(arguments, 124, b"", said)
+
+    def checked(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        """Call git and return its output; raise a ServiceError if it fails."""
+        done = self.run(*arguments, cwd=cwd, stdin=stdin, more=more)
+        if done.returncode:
+            words = last_words(done.stderr.decode(errors="replace"))
+            raise ServiceError("git", f"git {arguments[0]} failed: {words}")
+        return done.stdout.decode().strip()

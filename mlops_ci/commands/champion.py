@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Ledger, Registry
 from mlops_ci.commands.tools import Tools
+from mlops_ci.commands.version_facts import data_of, digests_of
 from mlops_ci.core import tags
 from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.ledger_state import State, model_digest, moves, state_of
@@ -213,17 +213,8 @@ class ChampionMover:
             candidate_commit=(found.ref.commit or "") if found else "",
             pipeline_version=kept.get(tags.PIPELINE_VERSION, ""),
             digests=digests_of(kept),
-            data=self._data(found.ref.run_id) if found and found.ref.run_id else {},
+            data=data_of(self.registry, found.ref.run_id, self.tools.scratch) if found else {},
         )
-
-    def _data(self, run_id: str) -> dict[str, str]:
-        """Return the data checksums in a run's manifest; empty if it has no manifest."""
-        try:
-            place = self.registry.download(run_id, tags.MANIFEST_ARTIFACT, self.tools.scratch / "manifest")
-            listed = json.loads(place.read_bytes())["lineage"]["data"]
-            return {str(one["path"]): str(one["checksum"]) for one in listed if one["checksum"]}
-        except (EvidenceError, ValueError, KeyError, TypeError):
-            return {}
 
     def _adopt_first(self, history: History, source: Source) -> History:
         """Begin a history with the champion that exists already; monitoring records are not yet a history."""
@@ -266,17 +257,6 @@ class ChampionMover:
         why = f"version {state.champion} is not in the registry any more"
         entry = self.entry(state.open.event, "abandoned", intent=state.open.nonce, reason=why)
         return self.ledger.append(history, entry)
-
-
-def digests_of(kept: Any) -> dict[str, str]:
-    """Return the digests that tags carry, under the ledger's names."""
-    named = {
-        "model": tags.MODEL_DIGEST,
-        "evaluation": tags.EVALUATION_DIGEST,
-        "holdout": tags.HOLDOUT_DIGEST,
-        "dvc_lock": tags.DVC_LOCK_DIGEST,
-    }
-    return {name: kept[tag] for name, tag in named.items() if kept.get(tag)}
 
 
 def champion_mover(settings: Settings, tools: Tools) -> ChampionMover:

@@ -57,26 +57,17 @@ def judge(
     notices = [Notice(text=text) for text in manifest.notices]
     holdout = {} if candidate is None else _holdout(registry, name, candidate, versions)
     if champion is None:
-        alone = limits_alone(
-            Results(evaluation=candidate, scalars=manifest.metrics),
-            policy_of(settings),
-            _own_functions(settings, tools),
-        )
-        verdict = hold(_without_champion(settings, alone), approvals)
-        matched = Matched(champion=None, candidate=candidate) if candidate is not None else None
+        verdict = hold(_candidate_alone(settings, tools, manifest, candidate), approvals)
         return Judged(
             verdict=verdict,
             holdout=holdout,
             notices=[*notices, *_warnings(verdict)],
             reasons=approvals,
-            matched=matched,
+            matched=Matched(champion=None, candidate=candidate) if candidate is not None else None,
         )
     reasons = list(approvals)
-    reference = _reference(settings, tools, registry)
-    if reference is None and policy_of(settings).max_total_loss:
-        alias = settings.registry.reference
-        text = f"`gate.max_total_loss` bounds nothing yet: no version has the alias '{alias}'."
-        notices.append(Notice(text=text, level="warning"))
+    reference, missing = _reference(settings, tools, registry)
+    notices += missing
     same = manifest.model_digest is not None and champion.ref.digest == manifest.model_digest
     matched = None
     if candidate is not None and not same:
@@ -106,6 +97,15 @@ def judge(
         matched=matched,
         versions=versions,
     )
+
+
+def _candidate_alone(
+    settings: Settings, tools: Tools, manifest: Manifest, candidate: Evaluation | None
+) -> Verdict:
+    """Return the verdict while there is no champion: the absolute limits are all that can be checked."""
+    results = Results(evaluation=candidate, scalars=manifest.metrics)
+    alone = limits_alone(results, policy_of(settings), _own_functions(settings, tools))
+    return _without_champion(settings, alone)
 
 
 def _compared(
@@ -153,15 +153,17 @@ def _holdout(
     return {"digest": digest, "n": len(candidate), "uses": uses, "promotions": promotions}
 
 
-def _reference(settings: Settings, tools: Tools, registry: Registry) -> Results | None:
-    """Return the version with the alias `reference`; only a bound on the total loss asks for it."""
+def _reference(settings: Settings, tools: Tools, registry: Registry) -> tuple[Results | None, list[Notice]]:
+    """Return the version with the alias `reference`, if the total loss is bounded; and notices."""
     if not policy_of(settings).max_total_loss:
-        return None
-    reference = registry.champion(settings.registry.model, settings.registry.reference)
+        return None, []
+    alias = settings.registry.reference
+    reference = registry.champion(settings.registry.model, alias)
     if reference is None:
-        return None
+        text = f"`gate.max_total_loss` bounds nothing yet: no version has the alias '{alias}'."
+        return None, [Notice(text=text, level="warning")]
     evaluation = own_evaluation(tools, registry, reference)
-    return Results(scalars=reference.metrics, evaluation=evaluation)
+    return Results(scalars=reference.metrics, evaluation=evaluation), []
 
 
 def _without_champion(settings: Settings, alone: Verdict | None) -> Verdict:

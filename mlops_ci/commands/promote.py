@@ -9,7 +9,7 @@ from typing import Any
 from mlops_ci.commands.canary import promote_reports as canary_reports
 from mlops_ci.commands.canary.transitions import begin
 from mlops_ci.commands.candidates import RecordedCandidate, decide_again, find_candidate, verify_model
-from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover, digests_of
+from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.promote_report import (
     AS_JUDGED,
@@ -20,6 +20,7 @@ from mlops_ci.commands.promote_report import (
     superseded,
 )
 from mlops_ci.commands.tools import Tools
+from mlops_ci.commands.version_facts import digests_of
 from mlops_ci.core import tags
 from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.ledger_state import State

@@ -221,7 +221,7 @@ def test_a_token_is_sent_as_a_header_and_stands_nowhere_else(tmp_path: Path, *, 
             writer.read(MODEL)
     login = base64.b64encode(f"x-access-token:{secret}".encode()).decode()
     assert seen[0] == f"Basic {login}"
-    assert secret not in str(denied.value) + writer.url + " ".join(writer._command)
+    assert secret not in str(denied.value) + writer.url + " ".join(writer._git.command)
     written = [path for path in (tmp_path / "clone").rglob("*") if path.is_file()]
     assert not any(secret.encode() in path.read_bytes() for path in written)
 
