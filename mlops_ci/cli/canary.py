@@ -29,7 +29,7 @@ def canary() -> None:
     \b
     Start with the merged commit:       mlops-ci canary start      (or mlops-ci promote)
     Every hour, from a schedule:        mlops-ci canary look
-    How far is it:                      mlops-ci canary status
+    How far it is:                      mlops-ci canary status
     End it, all traffic back:           mlops-ci canary stop --reason "the team is away"
     """
 

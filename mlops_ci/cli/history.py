@@ -167,7 +167,7 @@ def lineage(query: str | None, **options: Any) -> int:
     Of a version:            mlops-ci lineage 7
     Of a training file:      mlops-ci lineage "$(md5sum < data/train.csv | cut -c-32)"
     Of a commit, or a path:  mlops-ci lineage 4f1c2ab
-    Is all as it was:        mlops-ci lineage --verify
+    Verify the whole chain:  mlops-ci lineage --verify
     """
     return for_each_model(
         options,

@@ -253,7 +253,7 @@ def _champion(settings: Settings, tools: Tools) -> tuple[list[Check], Champion |
             failed(
                 "champion",
                 text,
-                "Give it some: `mlops-ci adopt --version N --predictions FILE`.",
+                f"Give it some: `mlops-ci adopt --version {champion.ref.version} --predictions FILE`.",
                 5,
             )
         ], champion

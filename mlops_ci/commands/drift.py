@@ -50,7 +50,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
         headline = (
             f"drift: {len(moved)} of {len(found.columns)} columns moved" if moved else "drift of the rows"
         )
-        next_step = "see the columns below; if the change is real, retrain on newer data"
+        next_step = "Look at the columns that moved. If the change is real, retrain on newer data."
     else:
         headline = f"no drift in {len(found.columns)} columns"
         next_step = ""

@@ -190,12 +190,12 @@ def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approva
 
 
 def _settles(findings: Sequence[Finding]) -> str:
-    """Say what would settle the findings that are open: rows, or predictions where there are none."""
+    """Say what would settle the findings that are open: rows, or predictions where some are missing."""
     pending = [finding for finding in findings if finding.outcome is Outcome.INCONCLUSIVE and finding.gated]
     if pending and all(finding.n == 0 for finding in pending):
         return (
-            "A file of predictions, one row per id, would let the gate prove it: name it as"
-            " `evaluation.predictions` in mlops-ci.yaml."
+            "Predictions of both models, one row per id, would settle it: set `evaluation.predictions` in"
+            " mlops-ci.yaml; a champion that has none gets them by `mlops-ci adopt --predictions FILE`."
         )
     needed = [finding.rows_needed for finding in pending if finding.rows_needed]
     return f"More labelled rows would settle it{f' (about {max(needed):,} in all)' if needed else ''}."

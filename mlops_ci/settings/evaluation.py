@@ -15,7 +15,7 @@ class EvaluationSettings(Block):
     """Per-row predictions, and what their columns mean."""
 
     predictions: RelativePath | None = None
-    """Predictions on the holdout, one row an id (CSV, Parquet, Feather, JSON lines)."""
+    """Predictions on the holdout, one row per id (CSV, Parquet, Feather, JSON lines)."""
     holdout: RelativePath | None = None
     """Labelled rows: labels come from the target branch's copy of this file, matched by id."""
     id: str = "id"

@@ -76,7 +76,7 @@ def read_settings(text: bytes, source: str) -> list[Settings]:
     several = "models" in raw and set(raw) <= {"models", "report"}
     blocks = raw["models"] if several else [raw]
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
-        raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+        raise SettingsError(source, ["models: must be a list with one block per model"], remedy=REMEDY)
     if several and "report" in raw:
         blocks = [{"report": raw["report"]} | block for block in blocks]
     problems: list[str] = []
