@@ -353,7 +353,7 @@ def test_a_change_that_was_not_merged_does_not_take_the_place_of_one_that_was(st
         client(story).set_tag(run, tags.PULL_REQUEST, number)
         client(story).set_tag(run, tags.PIPELINE_VERSION, version)
     assert story.promote().exit_code == 0
-    decision = project(story.history()).decision
+    decision = state_of(story.history()).decision
     assert decision is not None
     assert decision.run_id == merged.run_id
 
