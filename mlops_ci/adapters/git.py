@@ -75,18 +75,6 @@ class GitRepository:
             raise UsageError("the repository has no commit yet", remedy="Commit, then run mlops-ci again.")
         return sha
 
-    def change_head(self, *, merged: bool) -> str:
-        """Return the SHA that the change was pushed with.
-
-        Parameters
-        ----------
-        merged
-            True if HEAD is a merge that the forge made (``refs/pull/N/merge``): its second parent is meant.
-        """
-        head = self.head()
-        parents = self._text("rev-list", "--parents", "-n", "1", head).split()[1:]
-        return parents[1] if merged and len(parents) == 2 else head
-
     def resolve(self, revision: str) -> str | None:
         """Return the full SHA of the commit that a revision names, or None if there is none."""
         if not revision or revision.startswith("-"):
