@@ -21,8 +21,8 @@ import pandas as pd
 
 from benchmarks.monitor_streams import TASKS, Part, Stream, stream, turned
 from benchmarks.peers.environments import python_of
+from mlops_ci.core.monitor.delayed_labels import Miss, learned, miss_of
 from mlops_ci.core.monitor.estimate import Estimated, basis_of, cells_of, estimated, values
-from mlops_ci.core.monitor.learn import Miss, learned, miss_of
 
 METRICS = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
 Found = dict[str, list[tuple[float, float, float]]]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sample_reports import GOOD, MODEL, SLICES, SOURCE, STATES, finding, report
 
-from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.core.gate.decision import decide
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.errors import PipelineError

@@ -1,4 +1,4 @@
-"""Predictions files in, evaluations out; and the one Parquet layout in which evaluations are kept."""
+"""Reads predictions files as evaluations, and stores evaluations in one fixed Parquet layout."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _scores(table: Any, names: list[str]) -> Array | None:
 
 
 def _class_labels(names: list[str]) -> list[str]:
-    """Return the classes that score columns are named after: p_cat, p_dog are of cat and dog."""
+    """Return the classes that score columns are named after: `p_cat` and `p_dog` are those of cat and dog."""
     shared = os.path.commonprefix(names)  # noqa: RUF071 (characters are what we want)
     cut = max(shared.rfind(mark) for mark in "_-. ") + 1
     return [name[cut:] for name in names]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
-from mlops_ci.core.monitor.learn import CONFIDENCE, Learned, learned
+from mlops_ci.core.monitor.delayed_labels import CONFIDENCE, Learned, learned
 
 Array = NDArray[Any]
 
@@ -174,7 +174,7 @@ class Estimated:
     correction
         What the labels of earlier windows added to the estimate.
     doubts
-        Why it is not to be trusted here; empty where it may be.
+        Why it is not to be trusted here; empty if it may be.
     """
 
     metric: str
@@ -248,7 +248,7 @@ def estimated(
 
 
 def doubts_of(basis: Basis, score: Array) -> tuple[str, ...]:
-    """Return why estimates from these scores are not to be trusted; empty where nothing speaks against it."""
+    """Return why estimates from these scores are not to be trusted; empty if nothing speaks against it."""
     found = []
     choice = basis.choice
     rare = min(choice.positives, choice.rows - choice.positives)
