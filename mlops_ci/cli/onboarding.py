@@ -116,7 +116,7 @@ def doctor(**options: Any) -> int:
     """Find what would keep the gate from working here, each with its remedy.
 
     Looks at git, settings, pipeline, DVC remote, MLflow, champion, holdout, the forge's token and the
-    workflows; changes nothing. Ends with 0 where nothing has to be mended.
+    workflows; changes nothing. Ends with 0 where nothing has to be fixed.
 
     \b
     All of it:                 mlops-ci doctor
