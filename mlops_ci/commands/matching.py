@@ -95,23 +95,25 @@ def match(
 def _design_kept(matched: Matched) -> Matched:
     """Return the match with the champion's groups and weights where the change has others.
 
-    They say how much a row counts, so a change that moves them moves both models' metrics.
+    They say how much a row counts, so a change that moves them moves both models' metrics. Weights that the
+    champion does not have yet count for both, once someone approves of them.
     """
     ours, theirs = matched.candidate, matched.champion
+    said = []
     for what in ("group", "weight"):
         one, other = getattr(ours, what), getattr(theirs, what)
-        if one is None or other is None or not differing(one, other).any():
-            continue
-        text = f"the {what}s of the holdout changed, and the champion's were used for both models"
-        ours = replace(ours, **{what: other})
-        notice = Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger")
-        matched = replace(
-            matched,
-            candidate=ours,
-            notices=[*matched.notices, notice],
-            approvals=[*matched.approvals, text],
-        )
-    return matched
+        if one is not None and other is not None and differing(one, other).any():
+            ours = replace(ours, **{what: other})
+            said.append(f"the {what}s of the holdout changed, and the champion's were used for both models")
+        elif what == "weight" and one is not None and other is None:
+            said.append("the weights of the holdout are new, and were used for both models")
+    notices = [Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in said]
+    return replace(
+        matched,
+        candidate=ours,
+        notices=[*matched.notices, *notices],
+        approvals=[*matched.approvals, *said],
+    )
 
 
 def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
