@@ -21,7 +21,8 @@ import pandas as pd
 
 from benchmarks.monitor_streams import TASKS, Part, Stream, stream, turned
 from benchmarks.peers.environments import python_of
-from mlops_ci.core.monitor.estimate import Estimated, basis_of, cells_of, estimated, values
+from mlops_ci.core.monitor.estimate import Estimated, basis_of, estimated
+from mlops_ci.core.monitor.expected import cells_of, values
 from mlops_ci.core.monitor.learn import Miss, learned, miss_of
 
 METRICS = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
@@ -58,17 +59,26 @@ def truth(part: Part) -> dict[str, float]:
 
 def bare(given: Stream) -> list[dict[str, Estimated]]:
     """Return our estimates of each window, before any label came."""
-    basis = basis_of(given.holdout.score, given.holdout.positive)
+    held = given.holdout
+    basis = basis_of(held.score, held.positive, held.alarm, given.period)
     return [estimated(basis, part.score, part.alarm, METRICS) for part in given.windows]
 
 
-def ours(said: Sequence[Mapping[str, Estimated]], labels: Known, *, learns: bool) -> Found:
-    """Return our estimates; with `learns`, each window's labels are known by the time of the next but one."""
+def ours(
+    said: Sequence[Mapping[str, Estimated]], labels: Known, *, learns: bool, times: bool = True
+) -> Found:
+    """Return our estimates.
+
+    With `learns`, each window's labels are known by the time of the next but one; without `times`, the
+    holdout's rows have none.
+    """
     found: Found = {name: [] for name in METRICS}
     past: dict[str, list[Miss]] = {name: [] for name in METRICS}
     for place, window in enumerate(said):
         for name, one in window.items():
-            taught = learned(past[name][: max(place - 1, 0)] if learns else [])
+            taught = learned(
+                past[name][: max(place - 1, 0)] if learns else [], one.transfer if times else None
+            )
             value, wide = one.value + taught.correction, taught.widening * one.half
             found[name].append((value, value - wide, value + wide))
             kept = {"value": value, "half": one.half, "correction": taught.correction}
@@ -175,10 +185,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("streams", nargs="*", default=list(TASKS))
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="another half of the beginning is held out")
     options = parser.parse_args()
     python = "left out" if options.no_peer else python_of("nannyml")
     for name in options.streams:
-        base = stream(name)
+        base = stream(name, options.seed)
         # Neither sees a label of a window: what they say of a stream holds for its turned twin as well.
         said = bare(base)
         peer = nannyml(base, python) if isinstance(python, Path) else None
@@ -188,13 +199,16 @@ def main() -> None:
         for given in (base, turned(base)):
             labels = known(given)
             rows = judged(given, labels, "constant", constant(given))
+            untimed = ours(said, labels, learns=False, times=False)
+            rows += judged(given, labels, "mlops-ci, no times", untimed)
             rows += judged(given, labels, "mlops-ci", ours(said, labels, learns=False))
             rows += judged(given, labels, "mlops-ci, labels later", ours(said, labels, learns=True))
             rows += judged(given, labels, "NannyML 0.13.1 CBPE", peer) if peer else []
             kept += [asdict(row) for row in rows]
             for row in rows:
                 print(line(row), flush=True)
-        (RESULTS / f"monitor_estimate-{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+        called = f"{name}-seed{options.seed}" if options.seed else name
+        (RESULTS / f"monitor_estimate-{called}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def line(row: Row) -> str:

@@ -7,7 +7,8 @@ import pytest
 from sklearn import metrics as skm
 
 from mlops_ci.core.monitor.calibrate import calibration_error, chosen, fitted
-from mlops_ci.core.monitor.estimate import basis_of, cells_of, doubts_of, estimated, values
+from mlops_ci.core.monitor.estimate import basis_of, doubts_of, estimated
+from mlops_ci.core.monitor.expected import cells_of, values
 from mlops_ci.core.monitor.learn import Miss, learned, miss_of
 
 
