@@ -13,7 +13,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from benchmarks.monitor_streams import TASKS, Part, Stream, stream, turned
 from benchmarks.peers.environments import python_of
 from mlops_ci.core.monitor.estimate import Estimated, basis_of, estimated
 from mlops_ci.core.monitor.expected import cells_of, values
-from mlops_ci.core.monitor.learn import Miss, learned, miss_of
+from mlops_ci.core.monitor.learn import Miss, Transfer, miss_of
 
 METRICS = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
 Found = dict[str, list[tuple[float, float, float]]]
@@ -73,16 +73,19 @@ def ours(
     holdout's rows have none.
     """
     found: Found = {name: [] for name in METRICS}
-    past: dict[str, list[Miss]] = {name: [] for name in METRICS}
+    past: dict[str, list[Miss | None]] = {name: [] for name in METRICS}
     for place, window in enumerate(said):
-        for name, one in window.items():
-            taught = learned(
-                past[name][: max(place - 1, 0)] if learns else [], one.transfer if times else None
-            )
-            value, wide = one.value + taught.correction, taught.widening * one.half
-            found[name].append((value, value - wide, value + wide))
-            kept = {"value": value, "half": one.half, "correction": taught.correction}
-            past[name].append(miss_of(kept, labels.real[place][name]))
+        for name in METRICS:
+            one, real = window.get(name), labels.real[place][name]
+            if one is None:
+                found[name].append((np.nan, np.nan, np.nan))
+                past[name].append(None)
+                continue
+            before = [miss for miss in past[name][: max(place - 1, 0)] if miss] if learns else []
+            taught = (one if times else replace(one, transfer=Transfer())).taught(before)
+            found[name].append((taught.value, taught.lower, taught.upper))
+            kept = {"value": taught.value, "half": taught.half, "correction": taught.correction}
+            past[name].append(miss_of(kept, real) if np.isfinite(real) else None)
     return found
 
 
@@ -163,7 +166,10 @@ def judged(
     for name in METRICS:
         y = np.array([one[name] for one in labels.real])
         e, low, high = (np.array(column) for column in zip(*found[name], strict=True))
-        moved, off = labels.changed[name], np.abs(e - y)
+        # A window without an alarm has no precision, estimated or real.
+        told = np.isfinite(e) & np.isfinite(y)
+        e, y, low, high = e[told], y[told], low[told], high[told]
+        moved, off = labels.changed[name][told], np.abs(e - y)
         bounded = bool(np.isfinite(low).all())
         rows.append(
             Row(

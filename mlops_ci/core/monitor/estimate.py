@@ -15,7 +15,7 @@ to Predict Out-of-Distribution Performance (ATC), ICLR, arXiv:2201.04234.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
 from mlops_ci.core.monitor.expected import METRICS, cells_of, values
-from mlops_ci.core.monitor.learn import CONFIDENCE, Miss, Transfer, learned
+from mlops_ci.core.monitor.learn import CERTAIN, CONFIDENCE, Miss, Transfer, learned
 from mlops_ci.core.monitor.periods import Carried, carried
 
 Array = NDArray[Any]
@@ -126,6 +126,21 @@ class Estimated:
     transfer: Transfer = field(default_factory=Transfer)
     doubts: tuple[str, ...] = ()
 
+    def taught(self, misses: Sequence[Miss], confidence: float = CONFIDENCE) -> Estimated:
+        """Return the bare estimate with what labels teach of it; `misses` are the oldest first."""
+        if self.half <= CERTAIN:
+            return self
+        known = learned(misses, self.transfer, confidence)
+        value = _inside(self.metric, self.value + known.correction)
+        wide = known.widening * self.half
+        return replace(
+            self,
+            value=value,
+            lower=_inside(self.metric, value - wide),
+            upper=_inside(self.metric, value + wide),
+            correction=value - self.value,
+        )
+
     @property
     def valid(self) -> bool:
         """Whether nothing speaks against it but what no estimate can see."""
@@ -173,20 +188,16 @@ def estimated(
             continue
         low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
         half = max((float(high) - float(low)) / 2, 1e-9)
-        transfer = _transfer(basis.carried.get(name), half, confidence)
-        taught = learned((history or {}).get(name, ()), transfer, confidence)
-        shown = _inside(name, value + taught.correction)
-        wide = taught.widening * half
-        made[name] = Estimated(
+        bare = Estimated(
             metric=name,
-            value=shown,
-            lower=_inside(name, shown - wide),
-            upper=_inside(name, shown + wide),
+            value=value,
+            lower=_inside(name, value - half),
+            upper=_inside(name, value + half),
             half=half,
-            correction=shown - value,
-            transfer=transfer,
+            transfer=_transfer(basis.carried.get(name), half, confidence),
             doubts=doubts,
         )
+        made[name] = bare.taught((history or {}).get(name, ()), confidence)
     return made
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+# Half an interval no wider than this: the labels cannot move the metric, as the recall of a window without
+# an alarm. Nothing is learnt from it, and nothing of it.
+CERTAIN = 1e-6
 # In standard errors: the world is never as quiet as a holdout.
 _IMAGINED, _TIMES = 3.0, 2
 _LAST = 12
@@ -111,7 +114,12 @@ def learned(
     return Learned(correction=correction, widening=max(widths), windows=len(misses))
 
 
-def miss_of(found: Mapping[str, float], truth: float) -> Miss:
-    """Return how far an estimate (``value``, ``half``, ``correction``) was from what labels then showed."""
+def miss_of(found: Mapping[str, float], truth: float) -> Miss | None:
+    """Return how far an estimate (``value``, ``half``, ``correction``) was from what labels then showed.
+
+    None where the labels could not have moved it.
+    """
     value, half = float(found["value"]), float(found["half"])
-    return Miss(off=truth - value + float(found["correction"]), missed=abs(truth - value) / max(half, 1e-9))
+    if half <= CERTAIN:
+        return None
+    return Miss(off=truth - value + float(found["correction"]), missed=abs(truth - value) / half)
