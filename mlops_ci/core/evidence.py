@@ -42,6 +42,8 @@ class Evaluation:
         Cluster of each row (a user, a device), shape (n,), or None: rows of one group are dependent.
     weight
         Weight of each row, shape (n,), finite and >= 0, or None.
+    time
+        When each row was, in microseconds since 1970 (UTC), shape (n,), or None.
     columns
         Further columns by name, each of shape (n,): slices and per-row metrics.
     """
@@ -53,6 +55,7 @@ class Evaluation:
     score_labels: tuple[str, ...] = ()
     group: Array | None = None
     weight: Array | None = None
+    time: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -72,6 +75,7 @@ class Evaluation:
             score=pick(self.score),
             group=pick(self.group),
             weight=pick(self.weight),
+            time=pick(self.time),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
 
@@ -159,7 +163,7 @@ def holdout_digest(one: Evaluation) -> str:
 def evaluation_digest(one: Evaluation) -> str:
     """Return the SHA-256 of everything that an evaluation says, independent of its file format."""
     digest = hashlib.sha256(holdout_digest(one).encode())
-    parts = {"prediction": one.prediction, "score": one.score, "group": one.group, "weight": one.weight}
+    parts = {name: getattr(one, name) for name in ("prediction", "score", "group", "weight", "time")}
     for name, values in [*parts.items(), *sorted(one.columns.items())]:
         if values is not None:
             digest.update(name.encode() + b"\0")
