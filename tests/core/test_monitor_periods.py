@@ -98,13 +98,13 @@ def test_what_labels_cannot_move_is_taught_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("periods", [4, 8, 13, 30])
+@pytest.mark.parametrize("periods", [4, 12])
 def test_with_times_the_interval_covers_where_every_period_has_an_effect(periods):
     """One window each of many worlds whose holdout has few or many periods: nominal 95%."""
     timed, untimed = 0, 0
     for seed in range(100):
-        score, positive, period = world(100 + seed, periods, 1000, 0.8)
-        basis = basis_of(score, positive, score >= 0.5, period, draws=60)
+        score, positive, period = world(100 + seed, periods, 500, 0.8)
+        basis = basis_of(score, positive, score >= 0.5, period, draws=30)
         rng = np.random.default_rng(9000 + seed)
         later, truth = rows(rng, 4000, rng.normal(0, 0.8))
         said = estimated(basis, later, later >= 0.5, ["recall"])["recall"]
