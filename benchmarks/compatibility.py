@@ -143,7 +143,7 @@ def server(folder: Path, mlflow: str, python: str) -> Iterator[str]:
 STORY = """
 import json, os, subprocess, sys
 from pathlib import Path
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 from mlops_ci.demo.repository import DemoRepository
 
 def mlops(*arguments, code=0):

@@ -20,7 +20,7 @@ import json
 import math
 from pathlib import Path
 
-from mlops_ci.core.gate.trinomial import difference_chances, labels_needed, log_uses, share_chances
+from mlops_ci.core.gate.label_complexity import difference_chances, labels_needed, log_uses, share_chances
 
 USES = 32
 DELTAS = (1e-2, 1e-3, 1e-4, 1e-5)

@@ -1,13 +1,15 @@
 """What check, promote and rollback make of every fault, at every request that they send.
 
-    python -m benchmarks.faults [--world plain|s3|tls|tls-s3] [--kinds 1] [--seconds 420]
+    python -m benchmarks.faults [--world plain|s3|tls|tls-s3] [--kinds 1 | --mode html] [--seconds 420]
 
 A first clean run enumerates the requests to MLflow, to the forge's API, to the ledger's git server and to S3.
 Then each request in turn meets a fault once, and again from there on for ever; of the kinds of faults each
-request gets one of each sort, the next ones with more `--kinds`. After each case the services are well again,
-`reconcile` runs, and ledger, aliases and versions have to be the old state or the new one.
+request gets one of each sort, the next ones with more `--kinds`, or all get the same `--mode`. After each
+case the services are well again, `reconcile` runs, and ledger, aliases and versions have to be the old state
+or the new one.
 
-What was run is in ``benchmarks/results/faults-WORLD.json``, and is not run again; what had a problem is.
+What was run is in ``benchmarks/results/faults-WORLD.json``, and is not run again; what had a problem is, and
+with ``--every 8`` each eighth.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def cases(clean: dict[str, dict[str, list[str]]], offset: int, step: int, modes:
     ]
 
 
-def planned(world: str, clean: dict[str, dict[str, list[str]]], kinds: int) -> list[Any]:
+def planned(
+    world: str, clean: dict[str, dict[str, list[str]]], kinds: int, mode: str | None = None
+) -> list[Any]:
     """Return the cases of a world: with S3 only the faults there, the others have had theirs without it."""
     from fakes.fault_proxy import MODES
 
@@ -63,6 +67,8 @@ def planned(world: str, clean: dict[str, dict[str, list[str]]], kinds: int) -> l
     if world.startswith("tls"):
         # A certificate does not expire for one request alone.
         return [case for case in cases(some, 0, 1, ["expired"]) if case[2].times is None]
+    if mode:
+        return cases(some, 0, 1, [mode])
     modes = [mode for mode in MODES if mode != "expired"]
     return [case for offset in range(kinds) for case in cases(some, offset, 1, modes)]
 
@@ -93,18 +99,25 @@ def key(row: dict[str, Any]) -> Key:
     return row["verb"], row["service"], row["at"], row["fault"], row["once"]
 
 
-def run(which: str, kinds: int, seconds: float, rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Run what is not done yet, as far as the time goes; return how many requests there are."""
+def _key_of(case: Any) -> Key:
+    verb, service, fault = case
+    return verb, service, fault.at, fault.mode, fault.times is not None
+
+
+def run(
+    which: str, rows: list[dict[str, Any]], *, kinds: int, mode: str | None, every: int, seconds: float
+) -> dict[str, dict[str, int]]:
+    """Run what is not done yet, or every so many-th anew, as far as the time goes; return the requests."""
     import fault_parts
 
     done = {key(row) for row in rows if not row["problems"]}
     with made(which) as world, fault_parts.impatient():
         clean = {verb: world.clean(verb) for verb in fault_parts.VERBS}
-        end, todo = time.monotonic() + seconds, planned(which, clean, kinds)
+        end, todo = time.monotonic() + seconds, planned(which, clean, kinds, mode)
         todo = [
             case
-            for case in todo
-            if (case[0], case[1], case[2].at, case[2].mode, case[2].times is not None) not in done
+            for number, case in enumerate(todo)
+            if (number % every == 0 if every else _key_of(case) not in done)
         ]
         print(f"{which}: {len(todo)} cases to run", flush=True)
         for number, (verb, service, fault) in enumerate(todo):
@@ -182,6 +195,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", choices=WORLDS, default="plain")
     parser.add_argument("--kinds", type=int, default=1)
+    parser.add_argument("--mode", help="this kind of fault alone, at every request")
+    parser.add_argument("--every", type=int, default=0, help="run each so many-th case, done or not")
     parser.add_argument("--seconds", type=float, default=420)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="only print what is in the results")
@@ -193,7 +208,8 @@ def main() -> None:
     if not options.table:
         place = options.results / f"faults-{options.world}.json"
         rows = read(place)["cases"]
-        requests = run(options.world, options.kinds, options.seconds, rows)
+        some = {name: getattr(options, name) for name in ("kinds", "mode", "every", "seconds")}
+        requests = run(options.world, rows, **some)
         rows.sort(key=key)
         text = json.dumps({"requests": requests, "load": os.getloadavg()[1]})
         listed = ",\n".join(json.dumps(row) for row in rows)

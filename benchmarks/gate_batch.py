@@ -30,12 +30,12 @@ from mlops_ci.core.gate import bootstrap
 from mlops_ci.core.gate.measures.base import LEAST_OF_A_CLASS
 from mlops_ci.core.gate.measures.custom import JACKKNIFE_BLOCKS
 from mlops_ci.core.gate.measures.rankings import TAILS as RANKINGS
+from mlops_ci.core.gate.paired_score import GROUP_LEAN, PRIOR_GROUPS
 from mlops_ci.core.gate.proportions import tango_statistic
-from mlops_ci.core.gate.shares import GROUP_LEAN, PRIOR_GROUPS
-from mlops_ci.core.gate.spread import (
+from mlops_ci.core.gate.standard_error import (
     LEAST_GROUPS,
     LEAST_ROWS,
-    leaning,
+    skewed_quantile,
     skewness,
     spread_of,
 )
@@ -103,7 +103,7 @@ def judge(kind, world, drawn, rng, resamples):
 
 
 def by_groups(parts, size):
-    """Return the sums of `size` rows each, as `spread.by_group` does, shape (runs, groups)."""
+    """Return the sums of `size` rows each, as `standard_error.by_group` does, shape (runs, groups)."""
     sums = parts.reshape(len(parts), -1, size).sum(2)
     return sums * np.sqrt(sums.shape[1] / (sums.shape[1] - 1))
 
@@ -325,14 +325,14 @@ class Shared:
         plain = stdtrit(self.groups - 1, 1 - ALPHA)
         enough = self.groups >= LEAST_GROUPS
         return (
-            enough & (statistic > leaning(plain, self.lean)),
-            enough & (statistic < -leaning(plain, -self.lean)),
+            enough & (statistic > skewed_quantile(plain, self.lean)),
+            enough & (statistic < -skewed_quantile(plain, -self.lean)),
             self.difference - plain * self.error > -margin,
         )
 
 
 def shared(world, drawn):
-    """Return accuracy's shrunk tables in every holdout, as `shares.shrink` does for one."""
+    """Return accuracy's shrunk tables in every holdout, as `paired_score.shrink` does for one."""
     cut, positive = drawn.cut, drawn.positive
     rows = ((drawn.second > cut) == positive).astype(float) - ((drawn.first > cut) == positive)
     runs, n = rows.shape

@@ -25,9 +25,9 @@ from scipy.stats import binom
 
 from benchmarks.gate_batch import CHUNK, RESAMPLES, Shared, judge, shared
 from benchmarks.gate_worlds import CUSTOM, LABELS, LOSSES, NUMBERS, RANKS, RECALL, World
-from mlops_ci.core.gate import exact, spread
+from mlops_ci.core.gate import paired_exact, standard_error
 from mlops_ci.core.gate.proportions import tango_statistic
-from mlops_ci.core.gate.spread import LEAST_GROUPS
+from mlops_ci.core.gate.standard_error import LEAST_GROUPS
 
 Z = float(ndtri(0.95))
 SIZES = (50, 100, 300, 1000, 10_000)
@@ -41,7 +41,7 @@ GROUPS = ((5, 0.1), (10, 0.3), (25, 0.3))
 RUNS = {50: 2000, 100: 2000, 300: 2000, 1000: 2000, 10_000: 1000}
 FEWER = RESAMPLES // 32 * 8  # resamples of 10,000 rows: a multiple of eight, as they are added up
 #: A rule, what it is without it, and a world (prevalence, AUC, disagreement, group, ICC) that needs it.
-LEAN, NEAR = spread.LEAN, {"LEAST_EFFECTIVE": 1.5, "LEAST_EVEN": 2.25}
+LEAN, NEAR = standard_error.LEAN, {"LEAST_EFFECTIVE": 1.5, "LEAST_EVEN": 2.25}
 WITHOUT = (
     ("AUC leans once", {"LEAN": LEAN | {"area": 1.0}}, "roc_auc", 300, (0.05, 0.98, 0.2, 10, 0.3)),
     ("average precision leans once", {"LEAN": LEAN | {"rank": 1.0}}, RANKS[1], 100, (0.5, 0.98, 0.2, 1, 0.0)),
@@ -100,9 +100,9 @@ def proven_worse(n, gained, lost, margin, statistic):
     """Return where the gate says `worse`: the score test and the exact tail both prove it."""
     failed = statistic < -Z
     pairs, places = np.unique(np.stack([gained, lost])[:, failed], axis=1, return_inverse=True)
-    few = pairs.sum(axis=0) <= exact.MANY_DISCORDANT
+    few = pairs.sum(axis=0) <= paired_exact.MANY_DISCORDANT
     tails = [
-        exact.lower_tail(n, int(b), int(c), -margin) <= 0.05 if ok else True
+        paired_exact.lower_tail(n, int(b), int(c), -margin) <= 0.05 if ok else True
         for b, c, ok in zip(*pairs, few, strict=True)
     ]
     failed[failed] = np.array(tails, dtype=bool)[places.ravel()] if tails else False
@@ -247,7 +247,7 @@ def without(scale):
         drawn, loss = world.draw(rng, runs, n, worse=True), world.true_loss(kind)
         row = _cell(kind, n, world) | {"runs": runs, "rule": rule}
         for name, values in (("as it is", {}), ("without", patched)):
-            with mock.patch.multiple(spread, **values) if values else nullcontext():
+            with mock.patch.multiple(standard_error, **values) if values else nullcontext():
                 row[name] = round(float((judge(kind, world, drawn, rng, 0).lower > -loss).sum() / runs), 4)
         yield row
 

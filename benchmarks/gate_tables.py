@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlops_ci.core.gate.spread import LEAST_GROUPS
+from mlops_ci.core.gate.standard_error import LEAST_GROUPS
 
 PAGE = Path("docs/benchmarks/gate_quality.md")
 

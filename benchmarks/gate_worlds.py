@@ -11,7 +11,7 @@ from scipy.special import expit, logit, ndtr, ndtri
 from scipy.stats import norm
 
 from mlops_ci.core.gate import bootstrap, influence, ranking
-from mlops_ci.core.gate.batched import batched_labels
+from mlops_ci.core.gate.bootstrap_labels import batched_labels
 from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.measures.columns import Quantile
 from mlops_ci.core.gate.measures.custom import Custom

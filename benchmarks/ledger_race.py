@@ -28,8 +28,8 @@ from typing import Any
 from benchmarks.servers import mlflow_on_postgres, mlflow_on_sqlite
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.commands.moving import Mover
-from mlops_ci.core.ledger import moves, project
+from mlops_ci.commands.champion import ChampionMover
+from mlops_ci.core.ledger_state import moves, state_of
 from mlops_ci.errors import ConflictError
 from mlops_ci.settings import Settings
 
@@ -52,34 +52,36 @@ def stopped_clock() -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def mover(uri: str, remote: Path, folder: Path) -> Mover:
+def mover_of(uri: str, remote: Path, folder: Path) -> ChampionMover:
     """Return what one promoter works with: its own clone, its own client, everyone's identity."""
     settings = Settings.model_validate(
         {"registry": {"model": MODEL}, "metrics": {"accuracy": {"margin": 0.01}}}
     )
     tools: Any = SimpleNamespace(now=stopped_clock, actor="bot", scratch=folder)
     ledger = Unlucky(str(remote), folder / "ledger.git", now=stopped_clock)
-    return Mover(settings=settings, tools=tools, registry=MlflowRegistry(uri, root=folder), ledger=ledger)
+    return ChampionMover(
+        settings=settings, tools=tools, registry=MlflowRegistry(uri, root=folder), ledger=ledger
+    )
 
 
 def by_ledger(number: int, uri: str, remote: Path, rounds: int, barrier: Any, results: Any) -> None:
     """Promote through the ledger; who loses decides again, and finds the new champion as good as its own."""
     random.seed(number)
     with tempfile.TemporaryDirectory() as name:
-        moving = mover(uri, remote, Path(name))
+        mover = mover_of(uri, remote, Path(name))
         for round_ in range(rounds):
-            history = moving.read()
+            history = mover.read()
             barrier.wait()
-            entry = moving.entry("promote", "intent", to_version=str(number + 1), reason=f"round {round_}")
+            entry = mover.entry("promote", "intent", to_version=str(number + 1), reason=f"round {round_}")
             won = False
             try:
-                history = moving.ledger.append(history, entry)
+                history = mover.ledger.append(history, entry)
                 won = True
             except ConflictError:
-                history = moving.read()
+                history = mover.read()
             # The losers help: whoever meets an unfinished decision finishes it.
-            moving.follow(history)
-            results.put((round_, number, won, entry.nonce, project(moving.read()).champion))
+            mover.apply_decision(history)
+            results.put((round_, number, won, entry.nonce, state_of(mover.read()).champion))
             barrier.wait()
             barrier.wait()
 
@@ -160,7 +162,7 @@ def run(promoters: int, rounds: int, uri: str | None = None) -> dict[str, Any]:
         disagreeing: list[int] = []
 
         def compare_all(round_: int, _: Any) -> None:
-            champion = project(ledger.read(MODEL)).champion
+            champion = state_of(ledger.read(MODEL)).champion
             if registry.aliases(MODEL).get("champion") != champion:
                 disagreeing.append(round_)
 
@@ -185,7 +187,7 @@ def run(promoters: int, rounds: int, uri: str | None = None) -> dict[str, Any]:
                 "promotions in the ledger": len(intents),
                 "winners missing from the ledger": len(set(won) - {entry.nonce for entry in intents}),
                 "entries twice": len(history.entries) - len({entry.nonce for entry in history.entries}),
-                "promotions not finished": int(project(history).open is not None),
+                "promotions not finished": int(state_of(history).open is not None),
                 "rounds after which alias and ledger differ": len(disagreeing),
                 "losers that saw the winner": sum(
                     o[4] == str(1 + next(w[1] for w in found if w[2]))

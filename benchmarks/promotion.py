@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 from mlops_ci.demo.repository import DemoRepository
 
 MODEL = "digits"

@@ -1,4 +1,4 @@
-"""What can go wrong, one class a failure: each has an exit code and a remedy in its message.
+"""Errors: one class per kind of failure, each with an exit code and a remedy in its message.
 
 ::
 

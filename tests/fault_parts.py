@@ -31,10 +31,11 @@ from mlops_ci.adapters.dvc import remote
 from mlops_ci.adapters.dvc.pipeline import DvcPipeline
 from mlops_ci.adapters.forges.terminal import TerminalConsole
 from mlops_ci.adapters.git import GitRepository
+from mlops_ci.adapters.mlflow import s3 as store_s3
 from mlops_ci.commands.check import check
-from mlops_ci.commands.failed import could_not_tell
+from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.commands.reproduce import reproduce
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.errors import MlopsCiError, ServiceError
 from mlops_ci.render import FORMS, render
 
@@ -212,7 +213,7 @@ class World:
         before, after = ("1", "2") if verb == "promote" else ("2", "1")
         calm.reconcile(merged=False)
         history, aliases = calm.history(), calm.aliases()
-        state = project(history)
+        state = state_of(history)
         if aliases.get("champion") not in (before, after) or (
             history.entries and state.champion != aliases["champion"]
         ):
@@ -262,9 +263,11 @@ def impatient(seconds: float = 1.0) -> Iterator[None]:
         of_boto = Config.OPTION_DEFAULTS
     before = dict(os.environ)
     kept = http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time, remote.PATIENCE
+    kept_s3 = store_s3.PATIENCE
     timeouts = {name: of_boto[name] for name in ("connect_timeout", "read_timeout") if name in of_boto}
     os.environ.update(IMPATIENT | {"MLFLOW_HTTP_REQUEST_TIMEOUT": f"{seconds:.0f}"})
     http.READ_TIMEOUT, ledger._TIMEOUT, remote.PATIENCE = seconds, round(2 * seconds), 20.0 * seconds
+    store_s3.PATIENCE = 10.0 * seconds
     ledger.time = SimpleNamespace(sleep=lambda _: None)  # type: ignore[assignment]
     of_boto.update(dict.fromkeys(timeouts, seconds))
     _cached_get_s3_client.cache_clear()
@@ -272,6 +275,7 @@ def impatient(seconds: float = 1.0) -> Iterator[None]:
         yield
     finally:
         http.READ_TIMEOUT, ledger._TIMEOUT, ledger.time, remote.PATIENCE = kept  # type: ignore[assignment]
+        store_s3.PATIENCE = kept_s3
         of_boto.update(timeouts)
         _cached_get_s3_client.cache_clear()
         os.environ.clear()

@@ -23,7 +23,7 @@ from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.mlflow.trends import MlflowTrends
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.api_drift import drift, profile
-from mlops_ci.commands.monitor import Watch, monitor
+from mlops_ci.commands.monitor import MonitorInputs, monitor
 from mlops_ci.commands.retrain import retrain
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -161,7 +161,7 @@ class Shop:
     def watch(self, *, trends: bool = False, dry_run: bool = False) -> Report:
         connection = Connection("sqlite:///mlflow.db", None, self.folder)
         log = MlflowTrends(connection) if trends else None
-        watch = Watch(production=ProductionFiles(self.folder), trends=log)
+        watch = MonitorInputs(production=ProductionFiles(self.folder), trends=log)
         return monitor(self.settings, self.tools(), watch, Source(time="t"), dry_run=dry_run)
 
     def retrain(self, **options: Any) -> Report:

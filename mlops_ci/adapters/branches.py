@@ -1,4 +1,4 @@
-"""Branches that we write: commits made beside the user's work tree and index, and pushed or kept here."""
+"""Writes commits and branches without touching the user's work tree or index, and pushes them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GitBranches:
         return self._checked("commit-tree", tree, "-p", base, "-m", message, more=named)
 
     def publish(self, branch: str, commit: str) -> None:
-        """Make a branch name a commit; a branch of that name is ours, and is replaced."""
+        """Point a branch at a commit and push it, replacing an earlier branch of that name, which is ours."""
         if self.url is None:
             self._checked("update-ref", f"refs/heads/{branch}", commit)
             return

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters import plain_json
+from mlops_ci.adapters import strict_json
 from mlops_ci.adapters.files import file_digest, path_digest
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.core.bundle import BUNDLE_VERSION, MANIFEST, Manifest, folder_name, inside
@@ -51,7 +51,7 @@ def write_bundle(evidence: Evidence, into: Path) -> Path:
 
 
 def read_bundle(folder: Path, model: str) -> Evidence:
-    """Read one model's evidence, trusting nothing in it.
+    """Read one model's evidence, as untrusted input.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def read_bundle(folder: Path, model: str) -> Evidence:
 
 
 def _prove_model(place: Path, manifest: Manifest, places: dict[str, Path]) -> None:
-    """Refuse a digest that is not that of the model's bytes: by it a model counts as the champion's own."""
+    """Refuse a digest that does not match the model's bytes: it decides whether this is the champion."""
     digest = path_digest(places[manifest.model_path]) if manifest.model_path else None
     if digest != manifest.model_digest:
         _refuse(place, "the digest of the model is not that of its bytes")
@@ -103,7 +103,7 @@ def _manifest(path: Path) -> Manifest:
     if path.is_symlink() or path.stat().st_size > MAX_MANIFEST:
         _refuse(path, f"it is a link, or larger than {MAX_MANIFEST} bytes")
     try:
-        raw = plain_json.parse(path.read_bytes())
+        raw = strict_json.parse(path.read_bytes())
     except ValueError as error:
         _refuse(path, f"not JSON: {error}")
     version = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -131,7 +131,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _regular_files(folder: Path) -> Iterator[Path]:
-    """Walk a folder that may hold anything; only plain files and folders are let through."""
+    """Walk an untrusted folder; anything but plain files and folders is refused."""
     count = 0
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode

@@ -1,4 +1,4 @@
-"""Git on a remote: its environment, addresses without logins, and what it said, in few words."""
+"""Helpers for git remotes: its environment, addresses without credentials, and short error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def without_login(url: str, token: str | None) -> tuple[str, str | None]:
-    """Return an address without its password, which must not stand in an argument list, and the token."""
+    """Return an address without its password (argument lists are public), and the token to use instead."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.password:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
@@ -17,7 +17,7 @@ def without_login(url: str, token: str | None) -> tuple[str, str | None]:
 
 
 def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return git's environment: no configuration but ours, and the token where only git sees it."""
+    """Return git's environment: only our configuration, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
     parts = urlsplit(url)
@@ -51,7 +51,7 @@ def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) 
 
 
 def last_words(said: str) -> str:
-    """Return what git said last that tells something, without secrets, short."""
+    """Return git's last meaningful line of output, shortened and without secrets."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
     return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]

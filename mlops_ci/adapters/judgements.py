@@ -1,4 +1,4 @@
-"""Reading a judgement that a check kept; whoever may write to the registry may have written it."""
+"""Reads a stored judgement, as untrusted input: whoever may write to the registry may have written it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters import plain_json
+from mlops_ci.adapters import strict_json
 from mlops_ci.core.judgement import SCHEMA_VERSION, Judgement
 from mlops_ci.errors import EvidenceError
 
@@ -25,7 +25,7 @@ def read_judgement(path: Path) -> Judgement:
     if path.stat().st_size > MAX_SIZE:
         raise EvidenceError(f"{path.name}: the judgement is larger than {MAX_SIZE} bytes", remedy=REMEDY)
     try:
-        raw = plain_json.parse(path.read_bytes())
+        raw = strict_json.parse(path.read_bytes())
     except ValueError:
         raise EvidenceError(f"{path.name}: the judgement is not JSON", remedy=REMEDY) from None
     if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:

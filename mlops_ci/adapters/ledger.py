@@ -1,4 +1,4 @@
-"""The ledger on a git branch: compare-and-set by push, in a bare directory of our own."""
+"""The ledger on a git branch: compare-and-set by `git push`, from a bare repository of our own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DENIED = re.compile(
 
 
 class GitLedger:
-    """The histories of all models on one branch of a git remote; implements the port `Ledger`.
+    """Histories of all models on one branch of a git remote; implements the port `Ledger`.
 
     Git runs in a bare directory that is ours, so the user's checkout, hooks, file system monitor and
     configuration play no part. The remote needs nothing but git: GitHub, GitLab or a bare repository.
@@ -94,7 +94,7 @@ class GitLedger:
         return self._history(self._tip(), model)
 
     def append(self, history: History, entry: Entry) -> History:
-        """Add an entry to exactly this history; return what the remote then has.
+        """Append an entry if the history has not changed; return the history as the remote then has it.
 
         The entry is in it, or nothing was written: a push whose answer was lost is found by its nonce.
 
@@ -147,7 +147,7 @@ class GitLedger:
             ) from None
 
     def _tip(self) -> str | None:
-        """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
+        """Return the commit that the remote's branch names now, fetched; None if there is no branch."""
         if not self._folder.exists():
             self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
         self._known = None
@@ -183,7 +183,7 @@ class GitLedger:
         return self._checked("rev-parse", "--verify", "refs/heads/next").decode().strip()
 
     def _push(self, commit: str) -> str:
-        """Push a commit; return why it did not arrive, as far as is known, or empty text.
+        """Push a commit; return the reason if it failed, else an empty string.
 
         A refusal is raised; whether it did arrive is for the caller to read.
         """

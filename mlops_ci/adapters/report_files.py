@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlops_ci.adapters import plain_json
+from mlops_ci.adapters import strict_json
 from mlops_ci.core.report import SCHEMA_VERSION, Report
 from mlops_ci.errors import EvidenceError, UsageError
 
@@ -27,7 +27,7 @@ def read_reports(path: Path) -> list[Report]:
     try:
         if path.stat().st_size > MAX_SIZE:
             raise EvidenceError(f"{path}: it is larger than {MAX_SIZE} bytes", remedy=REMEDY)
-        raw = plain_json.parse(path.read_bytes())
+        raw = strict_json.parse(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:

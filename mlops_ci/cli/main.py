@@ -1,4 +1,4 @@
-"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+"""The `mlops-ci` command: imports each verb only when it is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.ending import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, machine_problem
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
 VERBS: dict[str, tuple[str, str]] = {
-    "init": ("adoption", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
-    "doctor": ("adoption", "Find what would keep the gate from working here, each with its remedy."),
+    "init": ("onboarding", "Look at this repository, and propose mlops-ci.yaml and the workflows."),
+    "doctor": ("onboarding", "Find what would keep the gate from working here, each with its remedy."),
     "check": ("gate", "Judge this change's model against the champion, report, and gate the merge."),
     "reproduce": ("gate", "Run the pipeline without any token, and write the evidence for `check`."),
     "promote": (
@@ -40,7 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "drift": ("data", "Compare two data sets, and say which columns changed."),
     "profile": ("data", "Keep what drift needs of a data set in a small file."),
     "report": ("reports", "Render a JSON report again, in any format."),
-    "demo": ("start", "Try it: a throw-away repository, a champion, and three changes to it."),
+    "demo": ("demo", "Try it: a throw-away repository, a champion, and three changes to it."),
 }
 
 
@@ -98,14 +98,16 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except MlopsCiError as error:
-        click.echo(f"mlops-ci: {error}", err=True)
+        from mlops_ci.adapters.forges.github_actions import inert  # noqa: PLC0415
+
+        click.echo(inert(f"mlops-ci: {error}", "text", os.environ), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader of our output has gone; say nothing more, also not while Python shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         with suppress(OSError):

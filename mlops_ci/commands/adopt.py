@@ -1,4 +1,4 @@
-"""`adopt`: take in the model that is in production already as the champion, with what is known of it."""
+"""`adopt`: register the model that is already in production as the champion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_ci.adapters.ports import Champion, Evidence, Registry
-from mlops_ci.commands.labels import trusted_labels
+from mlops_ci.commands.candidate_record import candidate_evaluation, record_of
+from mlops_ci.commands.champion import name_champion
+from mlops_ci.commands.holdout_labels import trusted_labels
 from mlops_ci.commands.matching import columns_of, rescored
-from mlops_ci.commands.moving import name_champion
-from mlops_ci.commands.record import candidate_evaluation, record_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
@@ -22,7 +22,7 @@ from mlops_ci.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the user knows of the model in production.
+    """What the user knows about the model in production.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def adopt_version(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Take in a registered version: name it champion, and give it an evaluation or scalars.
+    """Make a registered version the champion, and attach an evaluation or scalars to it.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def adopt_version(
 def adopt_pipeline(
     settings: Settings, tools: Tools, source: Source, evidence: Evidence, *, dry_run: bool = False
 ) -> Report:
-    """Register what this branch's pipeline produced as the champion: the model that it is in production.
+    """Register what this branch's pipeline produced as the champion: it is the model in production.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The candidate that a merged commit stands for: found by what it was made from, proven by its bytes."""
+"""Finds the judged candidate of a merged commit by its pipeline version, and verifies it by digest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REMEDY = "run `mlops-ci check` on this commit: it judges what the pipeline produ
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A recorded candidate, and what was judged of it.
+class RecordedCandidate:
+    """A recorded candidate, and its judgement.
 
     `home` is the registry that has its run. `pipeline` describes the merged commit as it stands; it is None
     where that commit is not asked, since a champion of another environment is promoted.
@@ -39,8 +39,8 @@ class Found:
         return self.judgement.manifest.model_digest
 
 
-def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -> Found:
-    """Return the candidate of the checked-out commit, whatever the merge did to the commit itself.
+def find_candidate(settings: Settings, tools: Tools, registry: Registry, source: Source) -> RecordedCandidate:
+    """Return the candidate of the checked-out commit, however the merge changed the commit itself.
 
     It is looked for by pipeline version, which a squash, a rebase or a merge queue leaves alone, then by
     commit. Where dvc.lock is current, the outputs that it names must be those that were judged; of several
@@ -67,7 +67,7 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
         kept = registry.download(ref.run_id or "", path, tools.scratch / "judgement")
         judgement = tools.read_judgement(kept)
         if judgement.model == name and _same_outputs(run, judgement):
-            return Found(record=record, judgement=judgement, home=registry, pipeline=run)
+            return RecordedCandidate(record=record, judgement=judgement, home=registry, pipeline=run)
         others += 1
     problem = (
         f"no candidate of '{name}' was recorded for commit {source.head[:12]} (pipeline version"
@@ -84,7 +84,7 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
 
 
 def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
-    """Say whether the outputs of a current dvc.lock are those that were judged."""
+    """Return whether the outputs of a current dvc.lock are those that were judged."""
     if run.lock_changed:
         return True
     judged = {path: checksum for stage in judgement.manifest.stages for path, checksum in stage.outs.items()}
@@ -92,8 +92,8 @@ def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
     return bool(merged) and all(judged.get(path) == checksum for path, checksum in merged.items())
 
 
-def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[Notice]]:
-    """Download the model and prove that it is, byte for byte, what was judged; return where it is.
+def verify_model(settings: Settings, tools: Tools, found: RecordedCandidate) -> tuple[Path, list[Notice]]:
+    """Download the model and verify that it is, byte for byte, what was judged; return its path.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[No
 
 
 def _named(settings: Settings, run: PipelineRun) -> str | None:
-    """Return the checksum that a current dvc.lock has for the model; None where it names it not by itself."""
+    """Return the checksum of the model in a current dvc.lock; None if it has no entry of its own."""
     if run.lock_changed or settings.candidate.model is None:
         return None
     wanted = settings.candidate.model.rstrip("/")
@@ -142,9 +142,9 @@ def _named(settings: Settings, run: PipelineRun) -> str | None:
 
 
 def decide_again(
-    settings: Settings, tools: Tools, registry: Registry, found: Found
+    settings: Settings, tools: Tools, registry: Registry, found: RecordedCandidate
 ) -> tuple[Judged, Evaluation | None, list[str]]:
-    """Judge the recorded evaluation against the champion in a registry and by the policy of now.
+    """Judge the recorded evaluation again, against the present champion and by the present policy.
 
     Returns
     -------

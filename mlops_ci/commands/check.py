@@ -6,17 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlops_ci.adapters.ports import Evidence
-from mlops_ci.commands.details import details
+from mlops_ci.commands.candidate_record import (
+    candidate_evaluation,
+    judgement_of,
+    keep_judgement,
+    record_of,
+    with_page,
+)
 from mlops_ci.commands.drift import with_drift
+from mlops_ci.commands.holdout_labels import trusted_labels
 from mlops_ci.commands.judge import Judged, drift_of, judge
-from mlops_ci.commands.labels import trusted_labels
-from mlops_ci.commands.record import candidate_evaluation, judgement_of, keep_judgement, record_of, with_page
+from mlops_ci.commands.report_details import details
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.wording import headline, next_step, summary
 from mlops_ci.errors import EvidenceError, HoldoutError, PipelineError, ServiceError
 from mlops_ci.settings import Settings
+
+HELD = 3
 
 
 def check(
@@ -58,10 +66,16 @@ def check(
     judged = judge(settings, tools, registry, manifest, candidate, approvals)
     drift = drift_of(settings, tools, evidence)
     verdict, moved = with_drift(judged.verdict, drift, manifest.drift_unread, settings.gate.on_drift)
-    judged = replace(judged, verdict=verdict, notices=(*judged.notices, *moved))
+    # Kept with the judgement: a promotion decides again without the data, and must know of it.
+    why = (
+        [] if verdict == judged.verdict else ["the data drifted" if drift else "drift could not be looked at"]
+    )
+    judged = replace(
+        judged, verdict=verdict, notices=(*judged.notices, *moved), reasons=(*judged.reasons, *why)
+    )
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
-    approval = _approval(tools, source) if judged.verdict.held else None
+    approval = _approval(tools, source) if judged.verdict.exit_code == HELD else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
         judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
@@ -99,7 +113,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:
-    """Return someone's word for exactly this head, read from the forge now."""
+    """Return an approval of exactly this head, as the forge has it now."""
     change = tools.forge.pull_request()
     if change is None or (source.head and change.head != source.head):
         return None

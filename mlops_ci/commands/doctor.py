@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Repository
-from mlops_ci.adapters.ports.adoption import Probes
+from mlops_ci.adapters.ports.onboarding import Probes
 from mlops_ci.commands.matching import columns_of, own_evaluation
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.adoption import holdout, workflow_rules
-from mlops_ci.core.adoption.checks import Check, State, exit_code, failed, ok, skipped, warning
 from mlops_ci.core.evidence import Evaluation
+from mlops_ci.core.onboarding import holdout, workflow_rules
+from mlops_ci.core.onboarding.checks import Check, State, exit_code, failed, ok, skipped, warning
 from mlops_ci.core.report import Report
 from mlops_ci.errors import MlopsCiError
 from mlops_ci.settings import Settings, policy_of
@@ -44,7 +44,7 @@ def doctor(checks: Iterable[Check], model: str = "") -> Report:
 def of_repository(
     repository: Repository, branch: str | None, *, shallow: bool, workflows: Mapping[str, Any], forge: str
 ) -> Iterator[Check]:
-    """Yield what holds for all models: the history, and the workflows.
+    """Yield the checks that concern all models: the git history and the workflows.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ def _workflow(path: str, document: Any) -> Iterator[Check]:
     if isinstance(document, str):
         yield failed(path, f"is not valid YAML: {document}", "Mend it.")
     else:
-        yield from workflow_rules.judge(path, document)
+        yield from workflow_rules.check_workflow(path, document)
 
 
 def of_model(settings: Settings, tools: Tools, probes: Probes, *, offline: bool) -> Iterator[Check]:
-    """Yield what holds for one model; what fails on the way becomes a finding."""
+    """Yield the checks of one model; an error becomes a failed check."""
     outputs = list(_guarded("pipeline", lambda: _pipeline(settings, tools)))
     yield from outputs
     yield from _guarded("DVC remote", lambda: _remote(settings, probes, offline=offline))
@@ -92,7 +92,7 @@ def of_model(settings: Settings, tools: Tools, probes: Probes, *, offline: bool)
 
 
 def of_forge(probes: Probes, forge: str) -> Iterator[Check]:
-    """Yield what the forge's token may do."""
+    """Yield the checks of the forge's token."""
     state = probes.forge()
     if state is None:
         yield skipped(forge or "forge", "no token to ask with (GITHUB_TOKEN and GITHUB_REPOSITORY)")
@@ -220,7 +220,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _champion(settings: Settings, tools: Tools) -> tuple[list[Check], Champion | None]:
-    """Return whether there is a champion that candidates can be compared with."""
+    """Check that there is a champion that candidates can be compared with; return it, too."""
     name, alias = settings.registry.model, settings.registry.champion
     try:
         champion = tools.registry().champion(name, alias)
@@ -266,7 +266,7 @@ def _holdout(settings: Settings, tools: Tools, champion: Champion | None) -> Ite
     both = theirs if rows is not None else None
     known = rows if rows is not None else theirs
     assert known is not None  # noqa: S101 (one of them is)
-    found = list(holdout.judge(known, policy_of(settings), both))
+    found = list(holdout.check_holdout(known, policy_of(settings), both))
     yield from found or [
         ok("holdout", f"{len(known):,} rows; what they settle shows with the first comparison")
     ]

@@ -70,7 +70,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    """Return the settings as keyword arguments of `mlops_ci.drift`."""
     own = settings.drift
     return {
         "sensitivity": own.sensitivity,
@@ -89,7 +89,7 @@ def options_of(settings: Settings) -> dict[str, Any]:
 def with_drift(
     verdict: Verdict, found: DriftReport | None, unread: str, on_drift: OnDrift
 ) -> tuple[Verdict, list[Notice]]:
-    """Return a check's verdict with what drift does to it, and what has to be said.
+    """Return a check's verdict after drift is taken into account, and the notices for it.
 
     Parameters
     ----------
@@ -105,4 +105,6 @@ def with_drift(
     said = [Notice(text=f"The data drifted: {found.message}.", level="warning")]
     if verdict.exit_code not in (0, 3) or on_drift == "warn":
         return verdict, said
-    return (replace(verdict, blocked=True) if on_drift == "block" else verdict.on_hold()), said
+    # Blocked, and no longer held: an approval of what held it does not speak of the drift.
+    blocked = replace(verdict, blocked=True, held=False)
+    return (blocked if on_drift == "block" else verdict.on_hold()), said

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlops_ci.adapters.ports.adoption import WorkTree
-from mlops_ci.core.adoption.facts import Facts
-from mlops_ci.core.adoption.found import sentences
-from mlops_ci.core.adoption.production import to_do
-from mlops_ci.core.adoption.proposal import DEFAULT_PREDICTIONS, Proposal, propose
-from mlops_ci.core.adoption.settings_text import extended, settings_text
-from mlops_ci.core.adoption.snippets import snippet
-from mlops_ci.core.adoption.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
+from mlops_ci.adapters.ports.onboarding import WorkTree
+from mlops_ci.core.onboarding.facts import Facts, Forge
+from mlops_ci.core.onboarding.production import to_do
+from mlops_ci.core.onboarding.proposal import DEFAULT_PREDICTIONS, Proposal, propose
+from mlops_ci.core.onboarding.settings_text import extended, settings_text
+from mlops_ci.core.onboarding.snippets import snippet
+from mlops_ci.core.onboarding.summary import sentences
+from mlops_ci.core.onboarding.workflows import PLACEHOLDER, Values, filled, gitlab_include, without_retraining
 from mlops_ci.core.report import Action, Notice, Report
 
 SETTINGS = "mlops-ci.yaml"
@@ -20,7 +20,7 @@ SETTINGS = "mlops-ci.yaml"
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What the user said, beyond what was found.
+    """The user's choices, which override what was found.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Choices:
     promote
         Whether to propose the workflow that promotes after a merge, too.
     watches
-        What watches production, of `core.adoption.production.WATCHES`.
+        What watches production, of `core.onboarding.production.WATCHES`.
     force
         Overwrite what is there.
     """
@@ -45,7 +45,7 @@ class Choices:
     model: str | None = None
     tracking_uri: str | None = None
     action: str | None = None
-    forge: str | None = None
+    forge: Forge | None = None
     one_job: bool = False
     forks: bool = False
     promote: bool = True
@@ -65,6 +65,7 @@ def init(
     write
         False only shows.
     """
+    facts = replace(facts, forge=choices.forge or facts.forge)
     proposal = propose(facts, choices.model, choices.tracking_uri)
     files = {SETTINGS: settings_text(proposal, choices.watches), **_workflows(facts, choices, templates)}
     actions, shown = [], []
@@ -88,7 +89,7 @@ def init(
 
 
 def _decided(text: str, before: str | None, choices: Choices, settings: Proposal | None) -> tuple[str, str]:
-    """Return what a file is to hold, and what that does to the one that is there."""
+    """Return the new text of a file, and its state: new, unchanged, replaced, kept or extended."""
     if before is None:
         return text, "new"
     if before == text:
@@ -102,7 +103,7 @@ def _decided(text: str, before: str | None, choices: Choices, settings: Proposal
 
 def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> dict[str, str]:
     """Return the files that the forge runs, by path."""
-    if (choices.forge or facts.forge) == "gitlab":
+    if facts.forge == "gitlab":
         text = gitlab_include(choices.action or PLACEHOLDER, choices.watches, promote=choices.promote)
         return {".gitlab-ci.yml": text}
     schemes = {
@@ -155,6 +156,7 @@ def _next_step(proposal: Proposal, *, write: bool) -> str:
 
 
 def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dict[str, str]]) -> list[Notice]:
+    gitlab = facts.forge == "gitlab"
     kept = [one["path"] for one in shown if one["state"] == "kept"]
     texts = [f"{path} is there already and was left as it is; --force overwrites it." for path in kept]
     if choices.action is None and any(PLACEHOLDER in one["text"] for one in shown):
@@ -162,11 +164,11 @@ def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dic
             f"The workflows say {PLACEHOLDER}: this installation does not know the repository it came from. "
             "Give --action owner/mlops-ci@<commit>, or replace it by hand."
         )
-    if proposal.tracking_uri.startswith("sqlite") and facts.forge != "gitlab":
+    if proposal.tracking_uri.startswith("sqlite") and not gitlab:
         texts.append(
             "MLflow is a file on this machine: a runner needs a server, as the variable MLFLOW_TRACKING_URI."
         )
-    if not facts.install and (choices.forge or facts.forge) != "gitlab":
+    if not facts.install and not gitlab:
         texts.append(
             "No requirements.txt, lock file or pyproject.toml: add a step to the workflow that installs "
             "what the stages need."
@@ -176,13 +178,12 @@ def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dic
             "Without predictions a loss cannot be told from chance: add the lines above to gate properly."
         )
     newer = all(model.newer for model in proposal.models)
-    gitlab = (choices.forge or facts.forge) == "gitlab"
     texts += to_do(choices.watches, newer=newer, gitlab=gitlab)
     return [Notice(text=text, level="warning") for text in texts]
 
 
 def _lines(facts: Facts, proposal: Proposal) -> dict[str, str] | None:
-    """Return the lines that a repository without predictions is missing."""
+    """Return the code snippet for a repository that writes no predictions yet."""
     if all(model.predictions and model.ready for model in proposal.models):
         return None
     framework, lines = snippet(facts.frameworks, DEFAULT_PREDICTIONS)

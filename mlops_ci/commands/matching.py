@@ -1,8 +1,8 @@
-"""Bringing champion and candidate onto the same holdout rows, or saying why that cannot be."""
+"""Pairs champion and candidate on the same holdout rows, rescoring the champion where needed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ ENOUGH = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Two evaluations of the same rows; `champion` is None where it has none."""
+    """Two evaluations of the same rows; `champion` is None if it has none."""
 
     champion: Evaluation | None
     candidate: Evaluation
@@ -29,7 +29,7 @@ class Matched:
 
 
 def columns_of(settings: Settings) -> Columns:
-    """Return what the columns of the predictions file mean; those that someone wrote down are required."""
+    """Return the roles of the predictions file's columns; those set explicitly are required."""
     evaluation = settings.evaluation
     further = [item if isinstance(item, str) else item.column for item in evaluation.slices]
     for metric in settings.metrics.values():
@@ -81,7 +81,7 @@ def match(
         )
     digest = holdout_digest(candidate)
     if holdout_digest(own) == digest:
-        return Matched(champion=own, candidate=candidate)
+        return _design_kept(Matched(champion=own, candidate=candidate))
     kept = _load(
         tools, registry, champion, rescored_path(digest) if champion.ref.run_id else None, optional=True
     )
@@ -90,7 +90,29 @@ def match(
     if kept is not None and holdout_digest(kept) == digest:
         text = f"The holdout changed; the champion was scored again on its {len(candidate):,} rows."
         return Matched(champion=kept, candidate=candidate, how="rescored", notices=[Notice(text=text)])
-    return _common(own, candidate)
+    return _design_kept(_common(own, candidate))
+
+
+def _design_kept(matched: Matched) -> Matched:
+    """Return the match with the champion's groups and weights where the change has others.
+
+    They say how much a row counts, so a change that moves them moves both models' metrics.
+    """
+    ours, theirs = matched.candidate, matched.champion
+    for what in ("group", "weight"):
+        one, other = getattr(ours, what), getattr(theirs, what)
+        if one is None or other is None or not differing(one, other).any():
+            continue
+        text = f"the {what}s of the holdout changed, and the champion's were used for both models"
+        ours = replace(ours, **{what: other})
+        notice = Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger")
+        matched = replace(
+            matched,
+            candidate=ours,
+            notices=[*matched.notices, notice],
+            approvals=[*matched.approvals, text],
+        )
+    return matched
 
 
 def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
@@ -123,10 +145,8 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
     )
 
 
-def answers_otherwise(
-    tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
-) -> list[str]:
-    """Return why an evaluation cannot be one of the champion's own bytes: it answers the same rows otherwise.
+def answers_differ(tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation) -> list[str]:
+    """Return why an evaluation cannot be the champion's own: its answers on the same rows differ.
 
     Scores may differ in their last digits, as devices do.
     """
@@ -158,17 +178,17 @@ def answers_otherwise(
 
 
 def own_evaluation(tools: Tools, registry: Registry, champion: Champion) -> Evaluation | None:
-    """Return the evaluation that is kept with a version, or None where it has none."""
+    """Return the evaluation stored with a version, or None if it has none."""
     return _load(tools, registry, champion, champion.evaluation)
 
 
 def rescored_path(digest: str) -> str:
-    """Return where a champion's evaluation on another holdout is kept with its run."""
+    """Return the artifact path of a champion's evaluation on another holdout."""
     return f"evaluation/{digest}.parquet"
 
 
 def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Champion) -> Evaluation:
-    """Score a champion on the present holdout with the user's own command.
+    """Score the champion on the present holdout with the user's `score_command`, or reuse the stored result.
 
     Raises
     ------
@@ -202,7 +222,7 @@ def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Cha
 def _rescored_now(
     settings: Settings, tools: Tools, registry: Registry, champion: Champion, digest: str
 ) -> Evaluation:
-    """Score the champion on the changed holdout, and keep the result for the next check."""
+    """Score the champion on the changed holdout, and store the result for the next check."""
     scored = rescored(settings, tools, registry, champion)
     if holdout_digest(scored) != digest:
         raise HoldoutError(

@@ -1,4 +1,4 @@
-"""`promote`: make the candidate of a merged commit the champion; it never trains, and decides again."""
+"""`promote`: make the candidate of a merged commit the champion, after deciding again, without training."""
 
 from __future__ import annotations
 
@@ -6,30 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_ci.commands.canary import instead as canary_instead
-from mlops_ci.commands.canary.acts import begin
-from mlops_ci.commands.candidates import Found, decide_again, find, prove
-from mlops_ci.commands.deploying import deploy
-from mlops_ci.commands.moving import TRIES, Mover, digests_of, mover
-from mlops_ci.commands.promote_report import AS_JUDGED, Case, Word, exit_code, report, superseded
+from mlops_ci.commands.canary import promote_reports as canary_reports
+from mlops_ci.commands.canary.transitions import begin
+from mlops_ci.commands.candidates import RecordedCandidate, decide_again, find_candidate, verify_model
+from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover, digests_of
+from mlops_ci.commands.deployment import deploy
+from mlops_ci.commands.promote_report import (
+    AS_JUDGED,
+    Confirmation,
+    PromotionCase,
+    exit_code,
+    promote_report,
+    superseded,
+)
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ConflictError, ServiceError, UsageError
 from mlops_ci.settings import Settings
+
+HELD = 3
 
 
 def promote(
     settings: Settings,
     tools: Tools,
     source: Source,
-    word: Word = AS_JUDGED,
+    word: Confirmation = AS_JUDGED,
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Promote what the check judged of this commit, if it still may be.
+    """Promote the candidate that the check judged for this commit, if it still passes.
 
     With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
 
@@ -44,15 +54,15 @@ def promote(
         If others kept moving the champion.
     """
     require_merged(tools, source)
-    moving = mover(settings, tools)
-    found = find(settings, tools, moving.registry, source)
-    _, said = prove(settings, tools, found)
+    mover = champion_mover(settings, tools)
+    found = find_candidate(settings, tools, mover.registry, source)
+    _, said = verify_model(settings, tools, found)
 
     def register(marks: Mapping[str, str]) -> ModelRef:
-        return moving.registry.create_version(moving.model, found.record.ref, marks)
+        return mover.registry.create_version(mover.model, found.record.ref, marks)
 
     offer = Offer(found=found, commit=source.head, register=register, said=said)
-    return carry_out(moving, offer, source, word, dry_run=dry_run)
+    return carry_out(mover, offer, source, word, dry_run=dry_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,49 +83,51 @@ class Offer:
         What the ledger keeps of where it came from.
     """
 
-    found: Found
+    found: RecordedCandidate
     commit: str
     register: Callable[[Mapping[str, str]], ModelRef]
     said: Sequence[Notice] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def carry_out(moving: Mover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
-    """Decide about an offer and make it the champion; decide again where someone else was faster."""
+def carry_out(
+    mover: ChampionMover, offer: Offer, source: Source, word: Confirmation, *, dry_run: bool
+) -> Report:
+    """Decide about an offer and make it the champion; decide again if another process was faster."""
     for _ in range(TRIES):
-        history = moving.settled(source, dry_run=dry_run)
-        state = moving.state(history)
-        newer = _newer(moving, state, offer.commit)
+        history = mover.settled_history(source, dry_run=dry_run)
+        state = mover.state(history)
+        newer = _newer(mover, state, offer.commit)
         if newer is not None:
-            return superseded(moving.settings, source, state, newer)
-        if _is_champion(moving, state, offer.found):
-            return _already(moving, history, offer.found, source, dry_run=dry_run)
-        waiting = canary_instead.running(moving, history, offer.found, source, dry_run=dry_run)
+            return superseded(mover.settings, source, state, newer)
+        if _is_champion(mover, state, offer.found):
+            return _already(mover, history, offer.found, source, dry_run=dry_run)
+        waiting = canary_reports.running(mover, history, offer.found, source, dry_run=dry_run)
         if waiting is not None:
             return waiting
-        case = _case(moving, offer, history, word)
-        guarded = moving.settings.canary if _has_champion(moving, state) else None
+        case = _case(mover, offer, history, word)
+        guarded = mover.settings.canary if _has_champion(mover, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            told = report(moving, case, word, source)
-            return canary_instead.planned(moving, told, guarded) if guarded else told
+            told = promote_report(mover, case, word, source)
+            return canary_reports.planned(mover, told, guarded) if guarded else told
         ref = offer.register({tags.VERDICT: case.judged.verdict.verdict.value})
-        intent = _intent(moving, case, offer, ref, source, word)
+        intent = _intent(mover, case, offer, ref, source, word)
         try:
             if guarded:
-                history, trouble = begin(moving, history, intent, guarded.rule)
-                told = report(moving, case, word, source, ref=ref, history=history)
-                return canary_instead.started(moving, told, guarded, trouble)
-            history = moving.ledger.append(history, intent)
+                history, trouble = begin(mover, history, intent, guarded.rule)
+                told = promote_report(mover, case, word, source, ref=ref, history=history)
+                return canary_reports.started(mover, told, guarded, trouble)
+            history = mover.ledger.append(history, intent)
         except ConflictError:
-            moving.tools.console.info("Someone else moved the champion: deciding again.")
+            mover.tools.console.info("Someone else moved the champion: deciding again.")
             continue
-        history, trouble = deploy(moving, moving.follow(history))
-        return report(moving, case, word, source, ref=ref, trouble=trouble, history=history)
-    raise ConflictError("the ledger", f"others keep moving the champion of '{moving.model}'")
+        history, trouble = deploy(mover, mover.apply_decision(history))
+        return promote_report(mover, case, word, source, ref=ref, trouble=trouble, history=history)
+    raise ConflictError("the ledger", f"others keep mover the champion of '{mover.model}'")
 
 
 def require_merged(tools: Tools, source: Source) -> None:
-    """Refuse a commit that is not on the target branch: what is not merged is not promoted."""
+    """Refuse a commit that is not on the target branch: only merged changes are promoted."""
     if not source.base or not source.head or source.base == source.head:
         return
     if tools.repository.merge_base(source.base, source.head) != source.head:
@@ -125,9 +137,9 @@ def require_merged(tools: Tools, source: Source) -> None:
         )
 
 
-def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
-    """Return the promotion of a later commit, where this run is late: going back is for `rollback`."""
-    decision, repository = state.decision, moving.tools.repository
+def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
+    """Return the promotion of a later commit, if there is one: only `rollback` goes back."""
+    decision, repository = state.decision, mover.tools.repository
     if decision is None or decision.event != "promote" or decision.commit in ("", commit):
         return None
     if not commit or repository.resolve(decision.commit) is None or repository.resolve(commit) is None:
@@ -135,46 +147,48 @@ def _newer(moving: Mover, state: State, commit: str) -> Entry | None:
     return decision if repository.merge_base(commit, decision.commit) == commit else None
 
 
-def _has_champion(moving: Mover, state: State) -> bool:
-    """Say whether there is a champion for a canary to be compared with."""
-    return bool(state.champion or moving.registry.aliases(moving.model).get(moving.alias))
+def _has_champion(mover: ChampionMover, state: State) -> bool:
+    """Return whether there is a champion for a canary to be compared with."""
+    return bool(state.champion or mover.registry.aliases(mover.model).get(mover.alias))
 
 
-def _is_champion(moving: Mover, state: State, found: Found) -> bool:
-    version = state.champion or moving.registry.aliases(moving.model).get(moving.alias)
-    champion = moving.registry.version(moving.model, version) if version else None
+def _is_champion(mover: ChampionMover, state: State, found: RecordedCandidate) -> bool:
+    version = state.champion or mover.registry.aliases(mover.model).get(mover.alias)
+    champion = mover.registry.version(mover.model, version) if version else None
     return champion is not None and found.digest is not None and champion.ref.digest == found.digest
 
 
-def _case(moving: Mover, offer: Offer, history: History, word: Word) -> Case:
+def _case(mover: ChampionMover, offer: Offer, history: History, word: Confirmation) -> PromotionCase:
     found = offer.found
-    judged, _, differs = decide_again(moving.settings, moving.tools, moving.registry, found)
+    judged, _, differs = decide_again(mover.settings, mover.tools, mover.registry, found)
     notices = [*offer.said, *judged.notices]
     if differs:
         text = f"Decided again, since {' and '.join(differs)} after the check."
         notices.append(Notice(text=text, level="warning"))
     approval = None
-    if judged.verdict.held:
+    if judged.verdict.exit_code == HELD:
         approval = found.judgement.approval
         if word.approve:
-            approval = Approval(actor=moving.tools.actor, commit=offer.commit, reason=word.approve)
-    return Case(
+            approval = Approval(actor=mover.tools.actor, commit=offer.commit, reason=word.approve)
+    return PromotionCase(
         found=found,
         judged=judged,
         history=history,
-        state=moving.state(history),
+        state=mover.state(history),
         differs=differs,
         approval=approval,
-        environment=moving.environment,
+        environment=mover.environment,
         notices=notices,
     )
 
 
-def _intent(moving: Mover, case: Case, offer: Offer, ref: ModelRef, source: Source, word: Word) -> Entry:
+def _intent(
+    mover: ChampionMover, case: PromotionCase, offer: Offer, ref: ModelRef, source: Source, word: Confirmation
+) -> Entry:
     found, judgement = case.found, case.found.judgement
     approval = case.approval
     lineage = judgement.manifest.lineage
-    return moving.entry(
+    return mover.entry(
         "promote",
         "intent",
         source,
@@ -198,23 +212,25 @@ def _intent(moving: Mover, case: Case, offer: Offer, ref: ModelRef, source: Sour
     )
 
 
-def _already(moving: Mover, history: History, found: Found, source: Source, *, dry_run: bool) -> Report:
-    """Return the report where the champion is these very bytes already; a missing deployment is run."""
-    state, trouble = moving.state(history), ""
+def _already(
+    mover: ChampionMover, history: History, found: RecordedCandidate, source: Source, *, dry_run: bool
+) -> Report:
+    """Return the report if the champion already has these bytes; a missing deployment is made up for."""
+    state, trouble = mover.state(history), ""
     undeployed = state.deployed is None or state.deployed.ok is False
     if state.decision is not None and state.decision.event == "promote" and undeployed and not dry_run:
-        history, trouble = deploy(moving, history)
+        history, trouble = deploy(mover, history)
     text = f"The deployment is not what it should be: {trouble}"
     return Report(
         command="promote",
-        model=moving.model,
+        model=mover.model,
         verdict=Result.PASS,
         exit_code=ServiceError.exit_code if trouble else 0,
-        headline=f"{moving.model}: version {state.champion} is the champion already",
+        headline=f"{mover.model}: version {state.champion} is the champion already",
         next_step="There is nothing to promote: this commit stands for the same bytes.",
         candidate=found.record.ref,
         lineage=found.judgement.manifest.lineage,
         notices=(Notice(text=text, level="danger"),) if trouble else (),
         source=source,
-        details={"ledger": {"address": moving.ledger.address, "head": history.head}},
+        details={"ledger": {"address": mover.ledger.address, "head": history.head}},
     )

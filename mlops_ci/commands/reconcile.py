@@ -1,17 +1,18 @@
-"""`reconcile`: find what is not as the ledger says, and mend what needs no person to decide."""
+"""`reconcile`: find differences between ledger, registry and deployment, and repair the safe ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_ci.commands.canary.mending import mend
-from mlops_ci.commands.candidates import decide_again, find
-from mlops_ci.commands.deploying import deploy
-from mlops_ci.commands.moving import Mover, mover
+from mlops_ci.commands.canary.reconcile import reconcile_canary
+from mlops_ci.commands.candidates import decide_again, find_candidate
+from mlops_ci.commands.champion import ChampionMover, champion_mover
+from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.state import canaries
-from mlops_ci.core.ledger import History, clock_ran_back, moves
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import clock_ran_back, moves
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 from mlops_ci.settings import Settings
@@ -22,7 +23,7 @@ HELD = 3
 
 @dataclass(kw_only=True)
 class _Findings:
-    """What was found so far; the code is the gravest."""
+    """The findings so far; the exit code is the gravest."""
 
     notices: list[Notice] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -44,7 +45,7 @@ def reconcile(
     merged: bool = True,
     dry_run: bool = False,
 ) -> Report:
-    """Compare ledger, registry and deployment, and bring them together.
+    """Compare ledger, registry and deployment, and repair differences.
 
     A change that was begun is finished, or withdrawn where its version is gone; `previous` is set; a
     deployment that never ended is run again. What a person did by hand is reported, and only on
@@ -55,48 +56,54 @@ def reconcile(
     merged
         Look whether the checked-out commit was merged and never promoted.
     """
-    moving = mover(settings, tools)
+    mover = champion_mover(settings, tools)
     found = _Findings()
-    history = moving.read()
-    history = _anchored(moving, history, source, hand_moved, found, dry_run=dry_run)
-    history = _finished(moving, history, found, dry_run=dry_run)
-    history = _by_hand(moving, history, source, hand_moved, found, dry_run=dry_run)
-    history = _previous_and_deployed(moving, history, found, dry_run=dry_run)
-    history = _canary(moving, history, found, dry_run=dry_run)
+    history = mover.read()
+    history = _anchored(mover, history, source, hand_moved, found, dry_run=dry_run)
+    history = _finished(mover, history, found, dry_run=dry_run)
+    history = _by_hand(mover, history, source, hand_moved, found, dry_run=dry_run)
+    history = _previous_and_deployed(mover, history, found, dry_run=dry_run)
+    history = _canary(mover, history, found, dry_run=dry_run)
     if clock_ran_back(history):
         found.say(
             "The times in the ledger run backwards: a clock was wrong. Its order still holds.", level="note"
         )
     if merged and not found.code:
-        _never_promoted(settings, tools, moving, history, source, found)
-    return _report(moving, history, source, found)
+        _never_promoted(settings, tools, mover, history, source, found)
+    return _report(mover, history, source, found)
 
 
 def _anchored(
-    moving: Mover, history: History, source: Source, hand_moved: HandMoved, found: _Findings, *, dry_run: bool
+    mover: ChampionMover,
+    history: History,
+    source: Source,
+    hand_moved: HandMoved,
+    found: _Findings,
+    *,
+    dry_run: bool,
 ) -> History:
-    """Look whether the history still has the lines that promoted the champion."""
-    named = moving.registry.aliases(moving.model).get(moving.alias)
-    version = moving.state(history).champion or named
+    """Check that the history still has the lines that promoted the champion."""
+    named = mover.registry.aliases(mover.model).get(mover.alias)
+    version = mover.state(history).champion or named
     try:
         for one in {version, named} - {None}:
-            moving.check_anchor(history, one)
+            mover.check_anchor(history, one)
     except EvidenceError as error:
         if hand_moved != "accept" or named is None:
             found.say(f"{error.problem}. {error.remedy}", code=EvidenceError.exit_code, level="danger")
             return history
-        return _accept(moving, history, source, named, found, dry_run=dry_run)
+        return _accept(mover, history, source, named, found, dry_run=dry_run)
     return history
 
 
-def _finished(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    state = moving.state(history)
+def _finished(mover: ChampionMover, history: History, found: _Findings, *, dry_run: bool) -> History:
+    state = mover.state(history)
     if state.open is None or found.code:
         return history
-    target = f"{moving.model}@{moving.alias}"
+    target = f"{mover.model}@{mover.alias}"
     if not dry_run:
-        history = moving.follow(history)
-    now = moving.state(history)
+        history = mover.apply_decision(history)
+    now = mover.state(history)
     found.say(
         f"The {state.open.event} to version {state.champion} of {state.open.time} was cut short"
         + (
@@ -111,78 +118,86 @@ def _finished(moving: Mover, history: History, found: _Findings, *, dry_run: boo
 
 
 def _by_hand(
-    moving: Mover, history: History, source: Source, hand_moved: HandMoved, found: _Findings, *, dry_run: bool
+    mover: ChampionMover,
+    history: History,
+    source: Source,
+    hand_moved: HandMoved,
+    found: _Findings,
+    *,
+    dry_run: bool,
 ) -> History:
-    """Report an alias that someone moved; put it back or accept it where that was asked for."""
-    if found.code or (dry_run and moving.state(history).open is not None):
+    """Report an alias that was moved by hand; restore or accept it if asked to."""
+    if found.code or (dry_run and mover.state(history).open is not None):
         return history
-    moved = moving.moved_by_hand()
+    moved = mover.moved_by_hand()
     if moved is None:
         return history
     named, state = moved
-    target = f"{moving.model}@{moving.alias}"
+    target = f"{mover.model}@{mover.alias}"
     text = f"The alias names {named}, by the ledger the champion is version {state.champion}: moved by hand."
     if hand_moved == "report":
         found.say(f"{text} Nothing was changed.", code=HELD, level="danger")
         return history
     found.say(text)
     if hand_moved == "accept":
-        version = moving.registry.aliases(moving.model).get(moving.alias)
+        version = mover.registry.aliases(mover.model).get(mover.alias)
         if version is None:
             found.say("There is no alias to accept.", code=HELD, level="danger")
             return history
-        return _accept(moving, history, source, version, found, dry_run=dry_run)
+        return _accept(mover, history, source, version, found, dry_run=dry_run)
     found.actions.append(
         Action(kind="set_alias", target=target, value=state.champion or "", applied=not dry_run)
     )
-    return history if dry_run else moving.follow(moving.read())
+    return history if dry_run else mover.apply_decision(mover.read())
 
 
 def _accept(
-    moving: Mover, history: History, source: Source, version: str, found: _Findings, *, dry_run: bool
+    mover: ChampionMover, history: History, source: Source, version: str, found: _Findings, *, dry_run: bool
 ) -> History:
-    target = f"{moving.model}@{moving.alias}"
+    target = f"{mover.model}@{mover.alias}"
     found.actions.append(Action(kind="accept", target=target, value=version, applied=not dry_run))
     if dry_run:
         return history
-    entry = moving.adopted(version, source, "moved by hand, accepted")
-    return moving.follow(moving.ledger.append(history, entry))
+    entry = mover.adoption_entry(version, source, "moved by hand, accepted")
+    return mover.apply_decision(mover.ledger.append(history, entry))
 
 
-def _previous_and_deployed(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    state = moving.state(history)
+def _previous_and_deployed(
+    mover: ChampionMover, history: History, found: _Findings, *, dry_run: bool
+) -> History:
+    state = mover.state(history)
     if found.code or state.champion is None:
         return history
-    alias = moving.settings.promotion.previous
-    there = state.previous and moving.registry.version(moving.model, state.previous) is not None
-    if there and moving.registry.aliases(moving.model).get(alias) != state.previous:
+    alias = mover.settings.promotion.previous
+    there = state.previous and mover.registry.version(mover.model, state.previous) is not None
+    if there and mover.registry.aliases(mover.model).get(alias) != state.previous:
         found.say(f"The alias '{alias}' did not name version {state.previous}.", level="note")
-        target = f"{moving.model}@{alias}"
+        target = f"{mover.model}@{alias}"
         found.actions.append(
             Action(kind="set_alias", target=target, value=state.previous or "", applied=not dry_run)
         )
         if not dry_run:
-            history = moving.follow(history)
-    promotion = moving.settings.promotion
+            history = mover.apply_decision(history)
+    promotion = mover.settings.promotion
     pending = state.deployed is None or state.deployed.ok is False
     began = state.decision is not None and state.decision.event != "adopt"
-    if began and pending and promotion.deploy_command and moving.tools.operate:
+    if began and pending and promotion.deploy_command and mover.tools.operate:
         found.say(f"The deployment of version {state.champion} never ended well.")
         found.actions.append(
-            Action(kind="deploy", target=moving.model, value=state.champion, applied=not dry_run)
+            Action(kind="deploy", target=mover.model, value=state.champion, applied=not dry_run)
         )
         if not dry_run:
-            history, trouble = deploy(moving, history)
+            history, trouble = deploy(mover, history)
             if trouble:
                 found.say(f"It failed again: {trouble}", code=ServiceError.exit_code, level="danger")
     return history
 
 
-def _canary(moving: Mover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    """Finish what was begun with a canary."""
+def _canary(mover: ChampionMover, history: History, found: _Findings, *, dry_run: bool) -> History:
+    """Reconcile the canary, and report what was done."""
     if found.code:
         return history
-    mended = mend(moving, history, dry_run=dry_run)
+    mended = reconcile_canary(mover, history, dry_run=dry_run)
     for text in mended.said:
         found.say(text)
     found.actions += mended.actions
@@ -192,17 +207,17 @@ def _canary(moving: Mover, history: History, found: _Findings, *, dry_run: bool)
 
 
 def _never_promoted(
-    settings: Settings, tools: Tools, moving: Mover, history: History, source: Source, found: _Findings
+    settings: Settings, tools: Tools, mover: ChampionMover, history: History, source: Source, found: _Findings
 ) -> None:
-    """Say that the checked-out commit's candidate passed and never became champion."""
+    """Report that the checked-out commit's candidate passed and was never promoted."""
     try:
-        candidate = find(settings, tools, moving.registry, source)
-        here = [entry for entry in moves(history.entries) if entry.environment == moving.environment]
+        candidate = find_candidate(settings, tools, mover.registry, source)
+        here = [entry for entry in moves(history.entries) if entry.environment == mover.environment]
         known = {entry.digests.get("model") for entry in here}
-        known |= {one.begun.digests.get("model") for one in canaries(history, moving.environment)}
+        known |= {one.begun.digests.get("model") for one in canaries(history, mover.environment)}
         if candidate.digest in known:
             return
-        judged, _, _ = decide_again(settings, tools, moving.registry, candidate)
+        judged, _, _ = decide_again(settings, tools, mover.registry, candidate)
     except EvidenceError as error:
         found.say(
             f"Whether commit {source.head[:12]} was promoted cannot be told: {error.problem}", level="note"
@@ -210,7 +225,7 @@ def _never_promoted(
         return
     except ConflictError:
         return
-    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.held):
+    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.exit_code == HELD):
         text = (
             f"Commit {source.head[:12]} is merged, its candidate (run {candidate.record.ref.run_id}) passes,"
             " and it was never promoted. Run `mlops-ci promote`."
@@ -218,8 +233,8 @@ def _never_promoted(
         found.say(text, code=HELD)
 
 
-def _report(moving: Mover, history: History, source: Source, found: _Findings) -> Report:
-    name, state = moving.model, moving.state(history)
+def _report(mover: ChampionMover, history: History, source: Source, found: _Findings) -> Report:
+    name, state = mover.model, mover.state(history)
     if found.code == HELD:
         line, step = f"{name}: someone has to decide", _STEP
     elif found.code:
@@ -244,7 +259,7 @@ def _report(moving: Mover, history: History, source: Source, found: _Findings) -
             "champion": state.champion,
             "previous": state.previous,
             "entries": len(history.entries),
-            "ledger": {"address": moving.ledger.address, "head": history.head},
+            "ledger": {"address": mover.ledger.address, "head": history.head},
         },
     )
 

@@ -1,4 +1,4 @@
-"""`retrain`: from what monitoring recorded to one trigger, or none."""
+"""`retrain`: decide from the monitoring records whether to train again, and trigger it once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mlops_ci.commands.moving import Mover, mover
+from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.lineage import Stage
@@ -21,7 +21,7 @@ TRIES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class _Done:
-    """What came of a decision."""
+    """A decision, and the entry that claims its trigger, if any."""
 
     decision: Decision
     history: History
@@ -37,7 +37,7 @@ def retrain(
     now: datetime | None = None,
     dry_run: bool = False,
 ) -> Report:
-    """Decide by the policy whether to train again, and start it: once, however many run this at a time.
+    """Decide by the policy whether to train again, and trigger it once, also under concurrent runs.
 
     The claim is written to the ledger first, with compare-and-set; who wins starts the training and
     confirms it, everyone else reads the claim and does nothing. A claim whose start failed is withdrawn.
@@ -54,8 +54,8 @@ def retrain(
     ServiceError
         If what is to be started does not answer; the claim is withdrawn, so that the next run tries again.
     """
-    moving = mover(settings, tools)
-    champion = moving.registry.champion(settings.registry.model, settings.registry.champion)
+    mover = champion_mover(settings, tools)
+    champion = mover.registry.champion(settings.registry.model, settings.registry.champion)
     if champion is None or champion.ref.version is None:
         raise EvidenceError(
             f"nothing is in production: '{settings.registry.model}' has no version with the alias"
@@ -63,21 +63,21 @@ def retrain(
             remedy="take it in with `mlops-ci adopt`, or promote a candidate",
         )
     data = _data(settings, tools)
-    done = _decided(moving, champion.ref.version, data, now, source, dry_run=dry_run)
+    done = _decided(mover, champion.ref.version, data, now, source, dry_run=dry_run)
     report = _report(settings, done, source)
     if done.claim is None:
         return replace(report, champion=champion.ref)
-    return replace(_started(moving, report, done, source), champion=champion.ref)
+    return replace(_started(mover, report, done, source), champion=champion.ref)
 
 
 def _data(settings: Settings, tools: Tools) -> dict[str, str]:
-    """Return the checksums of what a training of now would read."""
+    """Return the checksums of the data that a training would read now."""
     stages: list[Stage] = list(tools.pipeline().describe(settings.pipeline.targets).stages)
     return {dep.path: dep.checksum for stage in stages for dep in stage.deps if dep.kind == "data"}
 
 
 def _decided(
-    moving: Mover,
+    mover: ChampionMover,
     champion: str,
     data: Mapping[str, str],
     now: datetime | None,
@@ -85,71 +85,81 @@ def _decided(
     *,
     dry_run: bool,
 ) -> _Done:
-    """Decide on the history as it is, and claim the trigger on exactly that history."""
-    settings = moving.settings
+    """Decide on the present history, and claim the trigger on exactly that history."""
+    settings = mover.settings
     for _ in range(TRIES):
-        history = moving.read()
-        made = moving.state(history).decision
-        situation = Situation(
-            model=moving.model,
-            champion=champion,
-            environment=moving.environment,
-            data=data,
-            champion_data=made.data if made is not None and made.to_version == champion else {},
-            brings_data=settings.retrain.brings_data,
-        )
-        decision = decide(history, settings.retrain.policy, situation, now or moving.tools.now())
+        history = mover.read()
+        situation = _situation(mover, history, champion, data)
+        decision = decide(history, settings.retrain.policy, situation, now or mover.tools.now())
         if not decision.trigger or dry_run:
             return _Done(decision=decision, history=history)
-        claim = moving.entry(
-            EVENT,
-            "recorded",
-            source,
-            from_version=champion,
-            reason=decision.reason,
-            data=dict(data),
-            details={
-                "key": decision.key,
-                "windows": list(decision.windows),
-                "columns": list(decision.columns),
-                "until": decision.until,
-                "trigger": settings.retrain.command or settings.retrain.trigger,
-            },
-        )
+        claim = _claim(mover, decision, situation, source)
         if now is not None:
             claim = replace(claim, time=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         try:
-            return _Done(decision=decision, history=moving.ledger.append(history, claim), claim=claim)
+            return _Done(decision=decision, history=mover.ledger.append(history, claim), claim=claim)
         except ConflictError:
             continue  # someone wrote meanwhile, perhaps this very trigger: read, decide again
     raise ConflictError("the ledger", "it changes faster than we can write", remedy="Run this again.")
 
 
-def _started(moving: Mover, report: Report, done: _Done, source: Source) -> Report:
-    """Start the training that was claimed, and write down that it was started or that it was not."""
+def _situation(mover: ChampionMover, history: History, champion: str, data: Mapping[str, str]) -> Situation:
+    made = mover.state(history).decision
+    return Situation(
+        model=mover.model,
+        champion=champion,
+        environment=mover.environment,
+        data=data,
+        champion_data=made.data if made is not None and made.to_version == champion else {},
+        brings_data=mover.settings.retrain.brings_data,
+    )
+
+
+def _claim(mover: ChampionMover, decision: Decision, situation: Situation, source: Source) -> Entry:
+    """Return the entry that claims this trigger: whoever appends it first starts the training."""
+    retrain = mover.settings.retrain
+    return mover.entry(
+        EVENT,
+        "recorded",
+        source,
+        from_version=situation.champion,
+        reason=decision.reason,
+        data=dict(situation.data),
+        details={
+            "key": decision.key,
+            "windows": list(decision.windows),
+            "columns": list(decision.columns),
+            "until": decision.until,
+            "trigger": retrain.command or retrain.trigger,
+        },
+    )
+
+
+def _started(mover: ChampionMover, report: Report, done: _Done, source: Source) -> Report:
+    """Start the claimed training, and record whether that succeeded."""
     claim = done.claim
     assert claim is not None  # noqa: S101
     values = {
-        "model": moving.model,
+        "model": mover.model,
         "champion": claim.from_version or "",
         "key": str(claim.details["key"]),
         "claim": claim.nonce,
         "reason": claim.reason,
     }
     try:
-        said = _start(moving, values)
+        said = _start(mover, values)
     except MlopsCiError as error:
-        _write(moving, "abandoned", claim, source, ok=False, detail=error.problem[:300])
+        _write(mover, "abandoned", claim, source, ok=False, detail=error.problem[:300])
         raise
-    _write(moving, "recorded", claim, source, ok=True, detail=said[:300])
+    _write(mover, "recorded", claim, source, ok=True, detail=said[:300])
     actions = [replace(one, applied=True) for one in report.actions]
     return replace(
         report, actions=actions, summary=f"{report.summary} Started: {said}.".strip(), details=report.details
     )
 
 
-def _start(moving: Mover, values: Mapping[str, str]) -> str:
-    settings, tools = moving.settings, moving.tools
+def _start(mover: ChampionMover, values: Mapping[str, str]) -> str:
+    settings, tools = mover.settings, mover.tools
     if settings.retrain.command is None:
         return tools.forge.dispatch(settings.retrain.trigger, values)
     if tools.operate is None:
@@ -159,11 +169,11 @@ def _start(moving: Mover, values: Mapping[str, str]) -> str:
     return f"`{settings.retrain.command}`"
 
 
-def _write(moving: Mover, phase: Any, claim: Entry, source: Source, **values: Any) -> None:
+def _write(mover: ChampionMover, phase: Any, claim: Entry, source: Source, **values: Any) -> None:
     for _ in range(TRIES):
-        entry = moving.entry(EVENT, phase, source, intent=claim.nonce, **values)
+        entry = mover.entry(EVENT, phase, source, intent=claim.nonce, **values)
         try:
-            moving.ledger.append(moving.read(), replace(entry, time=claim.time))
+            mover.ledger.append(mover.read(), replace(entry, time=claim.time))
         except ConflictError:
             continue
         return

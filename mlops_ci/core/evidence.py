@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ AT_ONCE = 100_000  # rows that are written as text at a time
 
 
 class InvalidEvaluationError(ValueError):
-    """Arrays that cannot be an evaluation; the message names the column and the row."""
+    """Arrays that do not form an evaluation; the message names the column and the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Evaluation:
     id
         Row identities, shape (n,), text; unique.
     target
-        True labels or values, shape (n,); None where only per-row metric columns are compared.
+        True labels or values, shape (n,); None if only per-row metric columns are compared.
     prediction
         Predicted labels or values, shape (n,), or None.
     score
@@ -79,6 +80,24 @@ class Evaluation:
             columns={name: values[rows] for name, values in self.columns.items()},
         )
 
+    # A check asks for these a dozen times: of a large holdout they take longer than its statistics.
+    @cached_property
+    def _holdout_digest(self) -> str:
+        digest = hashlib.sha256(f"mlops-ci holdout 1 {len(self)}\n".encode())
+        for values in (self.id, *([] if self.target is None else [self.target])):
+            _update(digest, values)
+        return digest.hexdigest()
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256(self._holdout_digest.encode())
+        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight", "time")}
+        for name, values in [*parts.items(), *sorted(self.columns.items())]:
+            if values is not None:
+                digest.update(name.encode() + b"\0")
+                _update(digest, values)
+        return digest.hexdigest()
+
 
 def canonical(values: Array) -> Array:
     """Return values as text that does not depend on the file format, shape (n,).
@@ -102,7 +121,7 @@ def canonical(values: Array) -> Array:
 
 
 def differing(ours: Array, theirs: Array) -> NDArray[np.bool_]:
-    """Return where two arrays of one shape differ as `canonical` text, written only if it must be."""
+    """Return where two arrays differ as `canonical` text, which is only computed if necessary."""
     if ours.dtype == theirs.dtype and ours.dtype.kind in "biuf":
         differ = np.asarray(ours != theirs)
         return differ if ours.dtype.kind != "f" else differ & ~(np.isnan(ours) & np.isnan(theirs))
@@ -154,25 +173,16 @@ def evaluation(**arrays: Any) -> Evaluation:
 
 def holdout_digest(one: Evaluation) -> str:
     """Return the SHA-256 that identifies the holdout: its ids and labels, in id order."""
-    digest = hashlib.sha256(f"mlops-ci holdout 1 {len(one)}\n".encode())
-    for values in (one.id, *([] if one.target is None else [one.target])):
-        _update(digest, values)
-    return digest.hexdigest()
+    return one._holdout_digest
 
 
 def evaluation_digest(one: Evaluation) -> str:
-    """Return the SHA-256 of everything that an evaluation says, independent of its file format."""
-    digest = hashlib.sha256(holdout_digest(one).encode())
-    parts = {name: getattr(one, name) for name in ("prediction", "score", "group", "weight", "time")}
-    for name, values in [*parts.items(), *sorted(one.columns.items())]:
-        if values is not None:
-            digest.update(name.encode() + b"\0")
-            _update(digest, values)
-    return digest.hexdigest()
+    """Return the SHA-256 of an evaluation's content, independent of its file format."""
+    return one._digest
 
 
 def _update(digest: Any, values: Array) -> None:
-    """Take in `canonical` texts: all lengths, then all texts.
+    """Add `canonical` texts to the hash: all lengths, then all texts.
 
     So no two different lists give the same bytes (a separator could occur in an id). Some rows at a time: the
     texts of a score column are many times as large as the column.

@@ -1,12 +1,12 @@
-"""What a verdict means for the reader: headline, summary and next step, in plain words."""
+"""Words a verdict for its reader: headline, summary and next step."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
+from mlops_ci.core.formatting import decimals, fixed, stated
 from mlops_ci.core.gate.messages import place
-from mlops_ci.core.numbers import decimals, fixed, stated
 from mlops_ci.core.report import Approval, Source
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
@@ -25,7 +25,7 @@ def headline(
     Parameters
     ----------
     champion
-        What the candidate was compared with (``champion v12``), or None where nothing is in production.
+        What the candidate was compared with (``champion v12``), or None if nothing is in production.
     problem
         Why it could not be told, for an error.
     reasons
@@ -65,13 +65,13 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, wh
 
 
 def _because(reason: str) -> str:
-    """Return a reason as the end of a headline: its first sentence, without the full stop."""
+    """Return a reason for the end of a headline: its first sentence, without the full stop."""
     first = " ".join(reason.split("\n", 1)[0].split()).rstrip(".")
     return f": {first}" if first else ""
 
 
 def _moves(findings: Sequence[Finding]) -> str:
-    """Say how the first of some findings moved, in figures."""
+    """Return how much the first of some findings changed, in figures."""
     if not findings:
         return ""
     one, more = findings[0], len(findings) - 1
@@ -89,7 +89,7 @@ def _moves(findings: Sequence[Finding]) -> str:
 
 
 def _open(gated: Sequence[Finding]) -> str:
-    """Say which finding keeps the question open, and on which side of its margin it looks."""
+    """Return which finding is inconclusive, and on which side of its margin its estimate lies."""
     pending = [f for f in gated if f.outcome is Outcome.INCONCLUSIVE and f.slice is None]
     outside = [finding for finding in pending if not inside(finding)]
     one = next(iter(outside or pending), None)
@@ -106,12 +106,12 @@ def _open(gated: Sequence[Finding]) -> str:
 
 
 def inside(finding: Finding) -> bool:
-    """Tell whether an estimate lies inside its margin; an unknown one never does."""
+    """Return whether an estimate lies inside its margin; an unknown one never does."""
     return finding.difference is not None and finding.difference >= -finding.tolerance
 
 
 def reproduce_command(source: Source, model: str, *, several: bool = False) -> str:
-    """Return the one line that repeats a check on a laptop; empty where its parts are not plain.
+    """Return the command that repeats a check locally; empty if its parts would need quoting.
 
     What a branch or a model is called ends up in a shell, so anything but plain names is left out.
     """
@@ -125,7 +125,7 @@ def reproduce_command(source: Source, model: str, *, several: bool = False) -> s
 
 
 def summary(verdict: Verdict, versus: str, rows: int) -> str:
-    """Return the sentences under the headline: the findings that decided, and what they were measured on.
+    """Return the sentences under the headline: the findings that decided, and the rows they rest on.
 
     `rows` is the number of holdout rows that both models answered; 0 where only values were compared.
     """
@@ -158,7 +158,7 @@ def _decides(finding: Finding, verdict: Verdict) -> bool:
 
 
 def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approvable: bool) -> str:
-    """Return what the reader can do now."""
+    """Return the next step for the reader."""
     if verdict.verdict is Result.ERROR:
         return "Mend what is said above and push again. A check that cannot tell never passes."
     if verdict.verdict is Result.FAIL:

@@ -1,4 +1,4 @@
-"""Values in Markdown, HTML and text: shown as they are, and without any effect."""
+"""Escapes values for Markdown, HTML and text, so that they show as they are and have no effect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JOINT = "\u2060"
 
 
 def cut(value: object, limit: int) -> str:
-    """Return a value as text on one line, without anything hidden, and not longer than a limit."""
+    """Return a value as text on one line, without invisible characters, cut to a limit."""
     text = str(value)
     if len(text) > 2 * limit:
         text = text[: 2 * limit]
@@ -44,13 +44,13 @@ def _markdown(text: str) -> Markup:
 
 
 def escape_markdown(value: object, limit: int = VALUE_LIMIT) -> Markup:
-    """Return a value as Markdown text that shows as it is and does nothing."""
+    """Escape a value for Markdown, so that it shows as it is and has no effect."""
     # Spaces at the start could make a block of code.
     return _markdown(cut(value, limit).strip())
 
 
 def escape_html(value: object, limit: int = VALUE_LIMIT) -> Markup:
-    """Return a value as HTML text."""
+    """Escape a value for HTML."""
     return escape(cut(value, limit))
 
 
@@ -64,7 +64,7 @@ ESCAPES: dict[str, Escape] = {"markdown": escape_markdown, "html": escape_html, 
 
 
 def prose(form: str) -> Callable[[object], Markup]:
-    """Return a filter for our own sentences: what stands between backticks becomes code."""
+    """Return a filter for our own sentences: text between backticks becomes code."""
     safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
 
     def filled(value: object) -> Markup:
@@ -83,7 +83,7 @@ def prose(form: str) -> Callable[[object], Markup]:
 
 
 def link(value: object) -> Markup:
-    """Return an address that may stand in a link: http or https, and nothing that could end the link."""
+    """Return an address that is safe in a link: http or https, without characters that could end it."""
     text = str(value or "")
     if len(text) > 2_000 or not re.fullmatch(r"https?://[^\s<>\"'()\\\[\]`|]+", text):
         return Markup("")
@@ -91,5 +91,5 @@ def link(value: object) -> Markup:
 
 
 def plain_word(value: object) -> str:
-    """Return a value for a place where nothing can be escaped (a diagram): plain characters only."""
+    """Return a value for a place without escaping (a diagram): plain characters only."""
     return re.sub(r"[^A-Za-z0-9_. -]", "", str(value))[:30].strip()

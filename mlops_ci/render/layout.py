@@ -1,4 +1,4 @@
-"""Plain text for a terminal: tables that align by what a character takes on screen, and filled lines."""
+"""Lays out text for a terminal: tables aligned by display width, and wrapped lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mlops_ci.core import numbers
-from mlops_ci.core.drift.show import bars
+from mlops_ci.core import formatting
+from mlops_ci.core.drift.display import bars
 from mlops_ci.render.escaping import PROSE_LIMIT, VALUE_LIMIT, cut
 
 WIDTH = 80
@@ -20,7 +20,7 @@ _NARROWEST = 12  # to which a name is folded; figures are never cut
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the display width of a text in terminal columns."""
     return sum(
         0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
         for sign in text
@@ -106,13 +106,13 @@ def findings_table(findings: Sequence[Mapping[str, Any]], confidence: int, width
     header = ["", "metric", "champion", "candidate", "change", f"{confidence}% interval", "margin"]
     rows = []
     for one in findings:
-        places = numbers.decimals(one)
-        name = f"{one['metric']}{_HARD_SPACE}{numbers.arrow(one)}" + (
+        places = formatting.decimals(one)
+        name = f"{one['metric']}{_HARD_SPACE}{formatting.arrow(one)}" + (
             f" on {one['slice']}" if one["slice"] else ""
         )
-        sides = [numbers.fixed(one[side], places) for side in ("champion", "candidate")]
-        judged = [numbers.change(one), numbers.span(one), numbers.limit(one)]
-        rows.append([numbers.outcome_icon(one), name, *sides, *judged])
+        sides = [formatting.fixed(one[side], places) for side in ("champion", "candidate")]
+        judged = [formatting.change(one), formatting.span(one), formatting.limit(one)]
+        rows.append([formatting.outcome_icon(one), name, *sides, *judged])
     return table(header, rows, "lnrrrrr", width)
 
 
@@ -134,7 +134,7 @@ def drift_table(columns: Sequence[Mapping[str, Any]], width: int) -> Markup:
 
 
 def indented(text: object, by: int = 2) -> Markup:
-    """Return lines moved to the right."""
+    """Return indented lines."""
     return Markup(re.sub(r"(?m)^(?=.)", " " * by, str(text)))  # noqa: S704 (plain text)
 
 

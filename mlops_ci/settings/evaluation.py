@@ -1,7 +1,8 @@
-"""What is judged: predictions, the meaning of their columns, and the metrics with their margins."""
+"""The blocks `evaluation` and `metrics`: predictions, the roles of their columns, metrics and margins."""
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -93,6 +94,13 @@ class MetricSettings(Block):
             raise ValueError(
                 "must be greater than 0: with no margin, not even the champion itself would pass"
             )
+        return value
+
+    @field_validator("minimum", "maximum")
+    @classmethod
+    def _limit(cls, value: float | None) -> float | None:
+        if value is not None and not isfinite(value):
+            raise ValueError("must be a finite number")
         return value
 
     @property

@@ -171,3 +171,15 @@ def test_a_score_that_nests_without_end_is_text(tmp_path: Path) -> None:
     path = tmp_path / "predictions.csv"
     path.write_text(f"id,y_score\na,{'[' * 5000}\n")
     assert TableReader().read(path)["y_score"][0].startswith("[[")
+
+
+@pytest.mark.parametrize(
+    "texts", [["a", "b", "a", None, "a", "b", None, "b"], ["a"] * 5, [None] * 3, ["x", "y"]], ids=len
+)
+def test_a_text_that_comes_often_is_in_memory_once(tmp_path: Path, texts: list[str | None]) -> None:
+    table = pa.table({"platform": pa.array([None, *texts, "z"], pa.string()).slice(1, len(texts))})
+    pq.write_table(table, tmp_path / "a.parquet")
+    read = TableReader().read(tmp_path / "a.parquet")["platform"]
+    assert read.dtype == object
+    assert read.tolist() == texts
+    assert len({id(text) for text in read.tolist()}) == len(set(texts))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.gitlab import AUTHOR, BASE, GUEST, HEAD, MAINTAINER, GitLab
+from fakes.gitlab import AUTHOR, BASE, BOT, GUEST, HEAD, MAINTAINER, OTHER_BOT, GitLab
 
 from mlops_ci.adapters.forges.gitlab import GitLabForge
 from mlops_ci.adapters.forges.gitlab_notes import SectionConsole
@@ -66,6 +66,8 @@ def test_a_foreign_note_with_our_marker_is_left_alone(gitlab: GitLab, tmp_path: 
     (MAINTAINER, f"/mlops-ci accept {HEAD[:7]} we know", False, False),
     (AUTHOR, f"/mlops-ci accept {HEAD} we know", False, False),
     (GUEST, f"/mlops-ci accept {HEAD} we know", False, False),
+    (BOT, f"/mlops-ci accept {HEAD} we know", False, False),
+    (OTHER_BOT, f"/mlops-ci accept {HEAD} we know", False, False),
 ])  # fmt: skip
 def test_who_can_accept_and_how(
     gitlab: GitLab, tmp_path: Path, who: int, words: str, edited: bool, counts: bool

@@ -9,9 +9,9 @@ import pytest
 from fakes.github import GitHub
 from mlflow_parts import client_of
 
-from mlops_ci.adapters.adoption import origin
-from mlops_ci.adapters.adoption.probes import ServiceProbes, github_client
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
+from mlops_ci.adapters.onboarding import action_reference
+from mlops_ci.adapters.onboarding.probes import ServiceProbes, github_client
 
 
 def probes(registry: MlflowRegistry | None = None, github: Any = None) -> ServiceProbes:
@@ -72,4 +72,4 @@ def test_a_token_that_is_wrong(github: GitHub) -> None:
     ],
 )
 def test_where_this_action_is_from(url: str, reference: str | None) -> None:
-    assert origin._reference(url, "v1") == reference
+    assert action_reference._reference(url, "v1") == reference

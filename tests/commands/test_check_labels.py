@@ -47,3 +47,22 @@ def test_a_holdout_that_the_change_makes_anew_needs_approval(unguarded: GuardedR
     done = unguarded.check()
     assert done.code == 3, done.json["summary"]
     assert "this change's own copy of the holdout" in str(done.json["notices"])
+
+
+def test_weights_that_a_change_moves_do_not_count(unguarded: GuardedRepo) -> None:
+    source = (unguarded.repo.root / "src/evaluate.py").read_text()
+    weighed = source.replace('"y_pred"]', '"y_pred", "w"]').replace(
+        'row["y"], predicted]',
+        'row["y"], predicted, threshold + (predicted == int(row["y"])) * (threshold > 0.8)]',
+    )
+    columns = "{predictions: reports/predictions.csv, weight: w}"
+    settings = SETTINGS.replace("{predictions: reports/predictions.csv}", columns)
+    unguarded.settle(**{"mlops-ci.yaml": settings, "src/evaluate.py": weighed})
+    assert unguarded.call("adopt", "--from-pipeline").code == 0
+    unguarded.change(threshold=0.5001)
+    done = unguarded.check()
+    assert (done.code, done.json["verdict"]) == (3, "pass")
+    assert "The weights of the holdout changed" in str(done.json["notices"])
+    unguarded.repo.write("params.yaml", "train:\n  threshold: 0.9\n")
+    unguarded.repo.commit()
+    assert unguarded.check().code == 1

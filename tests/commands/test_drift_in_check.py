@@ -42,6 +42,11 @@ def test_a_failing_check_stays_failed():
     assert with_drift(FAIL, MOVED, "", "approve")[0].exit_code == 1
 
 
+def test_an_approval_of_something_else_does_not_lift_the_block():
+    verdict, _ = with_drift(PASS.on_hold(), MOVED, "", "block")
+    assert (verdict.exit_code, verdict.held) == (1, False)
+
+
 def test_the_report_of_a_check_has_the_drift(guarded: GuardedRepo) -> None:
     block = "drift: {reference: data/raw.csv, current: data/raw.csv}\n"
     guarded.settle(**{"mlops-ci.yaml": SETTINGS + block})

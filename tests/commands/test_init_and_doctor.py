@@ -252,6 +252,19 @@ def test_gitlab_gets_the_component(
     assert not (one.repo.root / ".github").exists()
 
 
+def test_the_forge_that_is_named_counts_and_not_the_remotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.git("remote", "set-url", "origin", "https://github.com/acme/models.git")
+    here = [*INIT, "--tracking-uri", "sqlite:///mlflow.db"]
+    assert "a runner needs a server" in one.call(*here, "--dry-run").out
+    said = one.call(*here, "--forge", "gitlab").out
+    assert (one.repo.root / ".gitlab-ci.yml").exists()
+    assert "a runner needs a server" not in said
+    assert "GitHub" not in said
+
+
 def test_a_remote_on_s3_brings_its_plugin_and_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from mlops_ci.core.gate.builders import measure_of
 from mlops_ci.core.gate.estimate import Rules
 from mlops_ci.core.gate.metrics import greater_is_better
 from mlops_ci.core.gate.pair import pair_of
-from mlops_ci.core.names import GREATER_IS_BETTER
+from mlops_ci.core.metric_names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
 CASES = 200

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mlops_ci.core.evidence import evaluation
+from mlops_ci.core.formatting import decimals, limit
 from mlops_ci.core.gate.compare import compare, compare_scalars
 from mlops_ci.core.gate.messages import sentence
-from mlops_ci.core.numbers import decimals, limit
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome, Result
 

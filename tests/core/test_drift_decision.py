@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from mlops_ci.api_drift import drift, profile
-from mlops_ci.core.drift.profile import InvalidProfileError, Profile
+from mlops_ci.core.drift.column_profile import InvalidProfileError
+from mlops_ci.core.drift.profile import Profile
 from mlops_ci.errors import EvidenceError, UsageError
 
 

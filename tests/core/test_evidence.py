@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlops_ci.core import evidence
 from mlops_ci.core.evidence import canonical, differing, evaluation, evaluation_digest, holdout_digest
 
 
@@ -60,3 +61,16 @@ def test_digests_are_those_of_before() -> None:
     )
     assert holdout_digest(one) == "d52800964f541150c47d6c45b40a20011da48a725009926ef8590624917b7e95"
     assert evaluation_digest(one) == "e5f7c2918f066d5ba050a939a42c3b8ee362ca11cfd29775715358db485820fb"
+
+
+def test_digests_are_counted_once_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    real = evidence._update
+    monkeypatch.setattr(evidence, "_update", lambda digest, values: [counted.append(1), real(digest, values)])
+    one = evaluation(id=np.arange(5), target=np.arange(5) % 2, prediction=np.zeros(5))
+    first = evaluation_digest(one), holdout_digest(one)
+    assert (evaluation_digest(one), holdout_digest(one)) == first
+    assert len(counted) == 3  # ids, targets, predictions
+    # Of some of its rows they are others, as if those had been read.
+    some = one.take(np.array([0, 2]))
+    assert holdout_digest(some) == holdout_digest(evaluation(id=np.array([2, 0]), target=np.array([0, 0])))

@@ -281,3 +281,138 @@ def test_holm_over_the_gated_metrics_softens_what_could_be_chance():
     assert among.adjusted_pvalue == pytest.approx(10 * alone.pvalue)
     assert among.outcome is Outcome.INCONCLUSIVE
     assert "how many metrics were looked at" in among.message
+
+
+@pytest.mark.parametrize(
+    ("source", "before", "after", "on_point", "result"),
+    [
+        (None, 10.0, 20.0, "show", Result.FAIL),
+        ("metrics.json:latency", 10.0, 20.0, "fail", Result.FAIL),
+        ("metrics.json:latency", 10.0, 20.0, "show", Result.INCONCLUSIVE),
+        ("metrics.json:latency", 10.0, 10.0, "fail", Result.PASS),
+        (None, 10.0, 10.0, "show", Result.PASS),
+    ],
+)
+def test_the_same_predictions_do_not_hide_what_else_is_measured(source, before, after, on_point, result):
+    noise = np.random.default_rng(2).normal(size=4000)
+    champion, _ = world()
+    sides = [
+        Results(
+            evaluation=evaluation(
+                id=champion.id,
+                target=champion.target,
+                prediction=champion.prediction,
+                columns={"latency": value + noise},
+            ),
+            scalars={"latency": value},
+        )
+        for value in (before, after)
+    ]
+    where = {"source": source} if source else {"column": "latency"}
+    rules = {
+        "accuracy": MetricPolicy(metric="accuracy", margin=0.01),
+        "latency": MetricPolicy(
+            metric="latency", margin=1.0, greater_is_better=False, on_point=on_point, **where
+        ),
+    }
+    verdict = compare(*sides, Policy(metrics=rules))
+    assert verdict.verdict is result
+    assert [finding.metric for finding in verdict.findings] == ["accuracy", "latency"]
+    assert verdict.findings[0].outcome is Outcome.UNCHANGED
+
+
+def test_changed_weights_are_another_holdout():
+    champion, candidate = world()
+    weight = np.ones(4000)
+    right = candidate.prediction == candidate.target
+    pair = [
+        evaluation(id=side.id, target=side.target, prediction=side.prediction, weight=weights)
+        for side, weights in ((champion, weight), (candidate, np.where(right, 1.0, 0.001)))
+    ]
+    verdict = compare(*pair, policy())
+    assert verdict.verdict is Result.ERROR
+    assert "the weight of" in verdict.findings[0].message
+
+
+@pytest.mark.parametrize("metric", ["f1", "precision", "recall", "false_positive_rate", "brier_score"])
+def test_a_positive_label_that_no_row_has_is_an_error(metric):
+    """A misspelt label gave rates of 0 to both models, which never differ."""
+    champion, candidate = world()
+    pair = [
+        evaluation(
+            id=side.id,
+            target=np.where(side.target == 1, "bad", "good"),
+            prediction=np.where(side.prediction == 1, "bad", "good"),
+            score=0.1 + 0.8 * side.prediction,
+        )
+        for side in (champion, candidate)
+    ]
+    assert compare(*pair, policy(metric, positive="bad")).verdict is not Result.ERROR
+    verdict = compare(*pair, policy(metric, positive="Bad"))
+    assert verdict.verdict is Result.ERROR
+    if metric != "recall":
+        assert (
+            "no row has the `positive` label 'Bad'; the labels are bad, good" in verdict.findings[0].message
+        )
+
+
+@pytest.mark.parametrize("metric", ["f1", "precision"])
+def test_without_a_positive_row_nothing_is_said_of_positives(metric):
+    rng = np.random.default_rng(3)
+    sides = [
+        evaluation(id=np.arange(500), target=np.zeros(500), prediction=(rng.random(500) < 0.1).astype(int))
+        for _ in range(2)
+    ]
+    assert compare(*sides, policy(metric)).verdict is Result.ERROR
+
+
+def test_a_holdout_of_negatives_alone_shows_false_alarms():
+    rng = np.random.default_rng(4)
+    sides = [
+        evaluation(id=np.arange(5000), target=np.zeros(5000), prediction=rng.random(5000) < rate)
+        for rate in (0.01, 0.2)
+    ]
+    assert compare(*sides, policy("false_positive_rate", positive="1")).verdict is Result.FAIL
+
+
+def test_a_missing_value_does_not_merge_the_bins_of_a_slice():
+    x = np.random.default_rng(5).normal(size=4000)
+    x[:50] = np.nan
+    pair = world(loss=0.3, where=x > 0.7, columns={"x": x})
+    verdict = compare(*pair, policy(margin=0.2, slices=("x",)))
+    parts = [f for f in verdict.findings if f.slice and f.gated]
+    assert len(parts) == 5
+    assert [f.n for f in parts if f.slice == "x=nan"] == [50]
+    assert [f.outcome for f in parts if f.slice.startswith("x>=")] == [Outcome.WORSE]
+
+
+def test_columns_of_classes_are_matched_by_name():
+    """Two models that each know a class that the other does not, and that no row is of."""
+    rng = np.random.default_rng(6)
+    code = rng.integers(0, 2, 1000)
+    score = np.full((1000, 3), 0.05)
+    score[np.arange(1000), code] = 0.9
+    shared = {"id": np.arange(1000), "target": np.array(["a", "b"])[code]}
+    first = evaluation(**shared, score=score, score_labels=("a", "b", "z"))
+    second = evaluation(**shared, score=np.roll(score, 1, axis=1), score_labels=("0", "a", "b"))
+    finding = find(compare(first, second, policy("log_loss")))
+    assert finding.champion == finding.candidate == pytest.approx(-np.log(0.9))
+    swapped = evaluation(**shared, score=score, score_labels=("b", "a", "z"))
+    assert compare(first, swapped, policy("log_loss")).verdict is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("value", "on_point", "size", "result", "held"),
+    [
+        (0.95, "show", None, Result.INCONCLUSIVE, False),
+        (0.5, "show", None, Result.INCONCLUSIVE, True),
+        (0.5, "fail", None, Result.FAIL, False),
+        (0.95, "fail", 1000, Result.PASS, False),
+        (0.8, "fail", 1000, Result.FAIL, False),
+    ],
+)
+def test_a_limit_holds_for_a_bare_number_too(value, on_point, size, result, held):
+    rules = policy("f1", margin=0.0, minimum=0.9, on_point=on_point)
+    sizes = {"f1": size} if size else {}
+    verdict = compare(Results(scalars={"f1": value}), Results(scalars={"f1": value}, sizes=sizes), rules)
+    assert (verdict.verdict, verdict.held) == (result, held)

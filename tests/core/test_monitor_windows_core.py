@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlops_ci.core.evidence import evaluation
-from mlops_ci.core.monitor.perform import performance
+from mlops_ci.core.monitor.performance import performance
 from mlops_ci.core.monitor.windows import InvalidLengthError, due, length_of, read_time, window_at
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Outcome

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.easeml import CONDITIONS, USES
-from mlops_ci.core.gate.exact import lower_tail
+from mlops_ci.core.gate.label_complexity import difference_chances, labels_needed, log_tail, log_uses
+from mlops_ci.core.gate.paired_exact import lower_tail
 from mlops_ci.core.gate.plan import Question, plan
 from mlops_ci.core.gate.power import minimum_detectable_loss, rows_for_disagreement
-from mlops_ci.core.gate.trinomial import difference_chances, labels_needed, log_tail, log_uses
 
 
 def test_the_rows_of_the_rule_of_thumb():

@@ -17,11 +17,12 @@ import pytest
 from act import Hub, Run, export_action
 from fakes.git_server import GitServer
 from fakes.github import GitHub
+from forge_demo import demo_on_forge
 from mlflow_parts import Server, emptied
 
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.ledger import History
 from mlops_ci.demo.repository import DemoRepository
@@ -114,10 +115,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
     served.mkdir()
     with GitHub() as github:
         hub = Hub(folder, github)
-        demo = DemoRepository(folder / "demo")
-        demo.make()
-        demo.run("git", "remote", "set-url", "origin", str(hub.remote))
-        demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
+        demo = demo_on_forge(hub, folder / "demo")
         shutil.copytree(WORKFLOWS, demo.work_tree / ".github" / "workflows")
         looking = demo.work_tree / ".github" / "workflows" / "canary.yml"
         shipped = looking.read_text()

@@ -13,7 +13,7 @@ import pytest
 from act import Run
 from test_main_job import Shop, shop  # noqa: F401 (a fixture)
 
-from mlops_ci.cli.start import CHANGES
+from mlops_ci.cli.demo import CHANGES
 
 pytestmark = pytest.mark.e2e
 

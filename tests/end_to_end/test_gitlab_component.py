@@ -13,7 +13,7 @@ import pytest
 from fakes.gitlab import GitLab
 from production_rows import DATA, newer, served
 
-from mlops_ci.core.adoption.workflows import gitlab_include
+from mlops_ci.core.onboarding.workflows import gitlab_include
 from mlops_ci.demo.repository import DemoRepository
 
 pytestmark = pytest.mark.e2e

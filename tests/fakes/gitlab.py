@@ -12,9 +12,15 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 HEAD, BASE = "a" * 40, "b" * 40
-BOT, AUTHOR, MAINTAINER, GUEST = 1, 2, 3, 4
-NAMES = {BOT: "project_bot", AUTHOR: "ann", MAINTAINER: "max", GUEST: "guy"}
-ACCESS = {AUTHOR: 40, MAINTAINER: 40, GUEST: 10}
+BOT, AUTHOR, MAINTAINER, GUEST, OTHER_BOT = 1, 2, 3, 4, 6
+NAMES = {
+    BOT: "project_bot",
+    AUTHOR: "ann",
+    MAINTAINER: "max",
+    GUEST: "guy",
+    OTHER_BOT: "project_5_bot_4ffca2",
+}
+ACCESS = {AUTHOR: 40, MAINTAINER: 40, GUEST: 10, BOT: 30, OTHER_BOT: 30}
 PROJECT = "/api/v4/projects/5"
 NOTES = f"{PROJECT}/merge_requests/7/notes"
 

@@ -7,7 +7,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks.scale import checks, rows
+from benchmarks.scale_checks import checks
+from benchmarks.scale_holdout import rows, whole
 
 
 @pytest.mark.e2e
@@ -26,3 +27,12 @@ def test_a_large_holdout_takes_a_few_hundred_bytes_a_row() -> None:
     a_row = (large["peak memory (GiB)"] - small["peak memory (GiB)"]) * 2**30 / (200_000 - 50_000)
     assert a_row < 700
     assert large["peak memory (GiB)"] < 0.28
+
+
+@pytest.mark.slow
+def test_a_whole_check_holds_its_two_evaluations_and_little_more() -> None:
+    """Nothing that a check does beside the statistics makes copies that stay."""
+    small, large = whole(quick=True)["rows"]
+    assert (small["size"], large["size"]) == (100_000, 400_000)
+    grown = large["peak memory of all (GiB)"] - small["peak memory of all (GiB)"]
+    assert grown * 2**30 / 300_000 < 800

@@ -1,4 +1,4 @@
-"""Predictions files in, evaluations out; and the one Parquet layout in which evaluations are kept."""
+"""Reads predictions files as evaluations, and stores evaluations in one fixed Parquet layout."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class EvaluationFiles:
 
 def _moments(path: Path, column: str, ids: Array) -> Array:
     """Return when each row was; a row without a time is an error, as in every column that is named."""
-    from mlops_ci.adapters.data.moments import GONE, times_of  # noqa: PLC0415 (pyarrow)
+    from mlops_ci.adapters.data.timestamps import GONE, times_of  # noqa: PLC0415 (pyarrow)
 
     found = times_of(path, column, "evaluation.time")
     gone = found == GONE
@@ -144,7 +144,7 @@ def _scores(table: Any, names: list[str]) -> Array | None:
 
 
 def _class_labels(names: list[str]) -> list[str]:
-    """Return the classes that score columns are named after: p_cat, p_dog are of cat and dog."""
+    """Return the classes that score columns are named after: `p_cat` and `p_dog` are those of cat and dog."""
     shared = os.path.commonprefix(names)  # noqa: RUF071 (characters are what we want)
     cut = max(shared.rfind(mark) for mark in "_-. ") + 1
     return [name[cut:] for name in names]

@@ -23,6 +23,8 @@ COMMAND = "/mlops-ci accept"
 DEVELOPER = 30  # the lowest access level that may push
 _FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 OUTPUTS = "mlops-ci.env"
+# Users that GitLab makes for access tokens and service accounts: a job that has the token speaks as them.
+_MACHINE = re.compile(r"(?:project|group)_\d+_bot(?:\d+|_\w+)?|service_account_\w+", re.IGNORECASE)
 
 
 class GitLabForge:
@@ -101,7 +103,7 @@ class GitLabForge:
         )
 
     def approvals(self, change: PullRequest) -> list[Approval]:
-        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+        """Return valid approvals of exactly `change.head`; log why others do not count.
 
         Raises
         ------
@@ -127,12 +129,14 @@ class GitLabForge:
         return valid if still else []
 
     def _problem(self, item: Mapping[str, Any], commit: str, reason: str, change: PullRequest) -> str:
-        """Return why a command does not count, or nothing."""
+        """Return why an approval does not count, or an empty string."""
         author = item.get("author") or {}
         if not _FULL_SHA.fullmatch(commit) or commit.lower() != change.head.lower():
             return f"it must name the full head, '{COMMAND} {change.head} REASON'"
         if not reason:
             return "it gives no reason"
+        if _MACHINE.fullmatch(author.get("username", "")) or author.get("id") == self._own_id():
+            return "only people can accept"
         if author.get("username", "") == change.author:
             return "the author of a change cannot accept it"
         if item.get("updated_at") != item.get("created_at"):
@@ -142,13 +146,17 @@ class GitLabForge:
             return "it takes the role Developer or more in the project"
         return ""
 
+    def _own_id(self) -> int:
+        """Return the user that our token speaks as; jobs that run a change's code may have the same token."""
+        return int(self._client.get("/user")["id"])
+
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the merge request that a check is running, above its last report; return the address."""
+        """Announce that a check is running, above the merge request's last report; return the address."""
         stamp = sticky.Stamp.of(self.source(), key)
         return self._deliver(stamp, sticky.running(text, stamp, NOTE_LIMIT, create=self._mode == "always"))
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
+        """Deliver a report to the log and the merge request; a failure is logged, not raised."""
         return self._publish([report], [rendered], rendered, key)
 
     def publish_together(
@@ -174,7 +182,7 @@ class GitLabForge:
         return self._deliver(stamp, lambda present: body if create or present else None)
 
     def retire(self, keys: Collection[str]) -> None:
-        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        """Delete comments that this run's reports replaced, if the token may write comments."""
         if not keys or not self._token or self._number is None or self._mode == "off":
             return
         with suppress(ServiceError):
@@ -188,7 +196,7 @@ class GitLabForge:
         return None
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
-        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        """Open, update or close the one issue of a key; a failure is logged, not raised."""
         if not self._token:
             self._console.warn("no issue: set MLOPS_CI_GITLAB_TOKEN to a token with the scope api")
             return None
@@ -243,7 +251,7 @@ class GitLabForge:
             )
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""
+        """Set outputs for later jobs, as a dotenv report: names in capitals, values on one line."""
         lines = [
             f"MLOPS_CI_{name.upper().replace('-', '_')}={' '.join(value.split())}"
             for name, value in values.items()

@@ -1,4 +1,4 @@
-"""The registry port on MLflow: champions, candidates' runs, versions and aliases."""
+"""The port `Registry` on MLflow: champions, candidates' runs, versions and aliases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.adapters.mlflow import candidates, runs, versions
+from mlops_ci.adapters.mlflow import candidates, runs, s3, versions
 from mlops_ci.adapters.mlflow.client import Connection
-from mlops_ci.adapters.mlflow.described import Described, live_run
+from mlops_ci.adapters.mlflow.conversion import Converter, live_run
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.core import tags as tag
@@ -43,10 +43,10 @@ class MlflowRegistry:
     ) -> None:
         self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute(), token)
         self._experiment = experiment
-        self._described = Described(self._connection.website)
+        self._described = Converter(self._connection.website)
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the version that an alias names, or None where the model or the alias never was.
+        """Return the version that an alias names, or None if the model or the alias never was.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class MlflowRegistry:
             return None if version is None else self._described.version(client, version)
 
     def version(self, model: str, version: str) -> Champion | None:
-        """Return one version, or None where it does not exist (any more)."""
+        """Return one version, or None if it does not exist (any more)."""
         if self._connection.absent:
             return None
         with self._connection.calls(f"read version {version} of '{model}'") as client:
@@ -88,7 +88,7 @@ class MlflowRegistry:
         into.mkdir(parents=True, exist_ok=True)
         with self._connection.calls(f"download '{artifact}' of run {run_id}", transfers=True) as client:
             run = or_none(lambda: client.get_run(run_id), MISSING, INVALID)
-            if run is None or not runs.exists(client, run_id, artifact):
+            if run is None or not runs.exists(client, run, artifact):
                 raise EvidenceError(
                     f"'{artifact}' of run {run_id} is not in MLflow any more",
                     remedy="Restore the run or its artifacts; for a champion, `mlops-ci adopt` records "
@@ -102,7 +102,7 @@ class MlflowRegistry:
         return fetched
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference.
+        """Write the candidate's run, marked as complete only at the end; return its reference.
 
         An identical candidate that was recorded before gives its run again. The user's own run
         (`candidate.run_id`) is adopted unless it already stands for something else.
@@ -200,7 +200,7 @@ class MlflowRegistry:
         tags: Mapping[str, str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts and metrics with a version that exists already, and tag the version.
+        """Store artifacts and metrics with an existing version, and tag it.
 
         They go into the version's run; one that was registered without a run gets one that is made
         here and named by its tags.
@@ -217,7 +217,7 @@ class MlflowRegistry:
             found = versions.existing(client, model, version)
             run_id = found.tags.get(tag.EVALUATION_RUN) or found.run_id
             if run_id:
-                live_run(client, run_id, f"version {version} of '{model}'")
+                s3.hold(live_run(client, run_id, f"version {version} of '{model}'").info.artifact_uri)
             else:
                 run_id = self._made(client, model, f"{model} v{version}")
             for target, local in placed.items():
@@ -269,6 +269,7 @@ class MlflowRegistry:
     def _written(self, client: Any, candidate: CandidateRecord) -> str:
         run = candidates.adoptable(client, candidate) if candidate.run_id else None
         if run is not None:
+            s3.hold(run.info.artifact_uri)
             candidates.mark(client, client.get_experiment(run.info.experiment_id))
             runs.write(client, run.info.run_id, candidate, adopted=True)
             return str(run.info.run_id)
@@ -285,4 +286,6 @@ class MlflowRegistry:
     def _made(self, client: Any, model: str, name: str, tags: Mapping[str, str] | None = None) -> str:
         experiment = self._experiment or f"mlops-ci/{model}"
         where = candidates.experiment_for(client, experiment, self._connection.folder)
-        return str(client.create_run(where, tags=dict(tags or {}), run_name=name or None).info.run_id)
+        made = client.create_run(where, tags=dict(tags or {}), run_name=name or None).info
+        s3.hold(made.artifact_uri)
+        return str(made.run_id)

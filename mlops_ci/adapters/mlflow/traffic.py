@@ -1,4 +1,4 @@
-"""What was served, as MLflow keeps it: traces, with their tags, metadata and assessments."""
+"""Served traffic from MLflow's traces, with their tags, metadata and assessments."""
 
 from __future__ import annotations
 

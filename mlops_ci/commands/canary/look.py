@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_ci.commands.canary import acts, oddities, saying
-from mlops_ci.commands.moving import TRIES, Mover, mover
+from mlops_ci.commands.canary import data_quality, transitions
+from mlops_ci.commands.canary.report import LookResult, canary_report, end_reason
+from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.canary.decide import Decision, Outcome, decide
+from mlops_ci.core.canary.decide import Outcome, decide
 from mlops_ci.core.canary.evidence import Evidence
 from mlops_ci.core.canary.outcomes import Outcomes, Seen, read
 from mlops_ci.core.canary.reading import BadOutcomeError, outcomes
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.canary.windows import Window, unread, windows, written
 from mlops_ci.core.ledger import History
-from mlops_ci.core.report import Notice, Report, Source
+from mlops_ci.core.report import Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, UsageError
 from mlops_ci.settings import CanarySettings, Settings
 
 YEAR = 366 * 86400
 # How many windows that were read are looked at again, for rows that came late.
 LATE = 24
-
-
-@dataclass(kw_only=True)
-class Found:
-    """What one look saw, window by window, and what it comes to."""
-
-    evidence: dict[str, Evidence]
-    decision: Decision
-    seen: list[tuple[Window, Seen]] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[tuple[Window, Seen]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
 
 
 def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = False) -> Report:
@@ -54,19 +42,19 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
         If others kept writing to the ledger.
     """
     rules = required(settings)
-    moving = mover(settings, tools)
+    mover = champion_mover(settings, tools)
     idle = True
     for _ in range(TRIES):
-        history = moving.begun(finish=not dry_run)
-        canary = latest(history, moving.environment)
+        history = mover.verified_history(finish=not dry_run)
+        canary = latest(history, mover.environment)
         # What ended in an earlier look was reported by that one: a schedule must not fail of it for ever.
         idle = idle and not (canary and canary.running)
         trouble = ""
         if not dry_run:
-            history, trouble = acts.finish(moving, history)
-        canary = latest(history, moving.environment)
+            history, trouble = transitions.finish(mover, history)
+        canary = latest(history, mover.environment)
         if canary is None or not canary.running or trouble:
-            return saying.report(moving, history, canary, source, verb="look", idle=idle, trouble=trouble)
+            return canary_report(mover, history, canary, source, verb="look", idle=idle, trouble=trouble)
         if set(rules.rates) != set(canary.rule.margins):
             raise UsageError(
                 f"the canary of version {canary.challenger} began with the rates"
@@ -74,14 +62,14 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
                 remedy="put them back, or `mlops-ci canary stop` and start again",
             )
         try:
-            return _looked(moving, history, canary, rules, source, dry_run=dry_run)
+            return _looked(mover, history, canary, rules, source, dry_run=dry_run)
         except ConflictError:
             tools.console.info("Someone else wrote to the ledger: looking again.")
     raise ConflictError("the ledger", f"others keep writing to the history of '{settings.registry.model}'")
 
 
 def required(settings: Settings) -> CanarySettings:
-    """Return the canary's settings; a UsageError where there are none."""
+    """Return the canary's settings; raise a UsageError if there are none."""
     if settings.canary is None:
         raise UsageError(
             f"no canary is set up for '{settings.registry.model}'",
@@ -91,7 +79,7 @@ def required(settings: Settings) -> CanarySettings:
 
 
 def _looked(
-    moving: Mover,
+    mover: ChampionMover,
     history: History,
     canary: Canary,
     rules: CanarySettings,
@@ -99,25 +87,25 @@ def _looked(
     *,
     dry_run: bool,
 ) -> Report:
-    champion = moving.state(history).champion
+    champion = mover.state(history).champion
     if champion != canary.champion:
         why = f"version {champion} became champion: the canary was about version {canary.champion}"
         trouble = ""
         if not dry_run:
-            history, trouble = acts.end(moving, history, canary, source, acts.STOP, reason=why)
-        return _after(moving, history, source, canary, None, trouble, dry_run=dry_run)
-    found = examine(moving, canary, rules)
+            history, trouble = transitions.end(mover, history, canary, source, transitions.STOP, reason=why)
+        return _after(mover, history, source, canary, None, trouble, dry_run=dry_run)
+    found = examine(mover, canary, rules)
     if found.records and not dry_run:
-        history = moving.ledger.append(history, _entry(moving, canary, found, source))
+        history = mover.ledger.append(history, _entry(mover, canary, found, source))
     trouble = ""
     if not dry_run:
-        history, trouble = _act(moving, history, canary, found, source)
-    return _after(moving, history, source, canary, found, trouble, dry_run=dry_run)
+        history, trouble = _act(mover, history, canary, found, source)
+    return _after(mover, history, source, canary, found, trouble, dry_run=dry_run)
 
 
-def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
-    """Read what is due and decide, without changing anything."""
-    rule, now = canary.rule, moving.tools.now().timestamp()
+def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> LookResult:
+    """Read the windows that are due and decide, without changing anything."""
+    rule, now = canary.rule, mover.tools.now().timestamp()
     end = canary.deadline
     overdue = end is not None and now >= end + rule.label_age
     until = now if end is None else min(now, end + rule.label_age)
@@ -125,10 +113,10 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
     due = unread(everything, canary.read)
     # What the last look decided, where a dead job did not do it: it is done before anything else is read.
     decided = decide(canary.evidence, rule, step=canary.step, windows=canary.windows_of_step)
-    found = Found(evidence=dict(canary.evidence), decision=decided)
+    found = LookResult(evidence=dict(canary.evidence), decision=decided)
     if decided.outcome is not Outcome.CONTINUE:
         return found
-    rows = _rows(moving, canary, rules, everything, due)
+    rows = _rows(mover, canary, rules, everything, due)
     counted = canary.windows_of_step
     for window in due:
         seen, after = read(window, rows, (canary.champion, canary.challenger), rule.margins, found.evidence)
@@ -146,24 +134,28 @@ def examine(moving: Mover, canary: Canary, rules: CanarySettings) -> Found:
     return _said(found, canary, rows, now)
 
 
-def _said(found: Found, canary: Canary, rows: Outcomes, now: float) -> Found:
-    found.notices += oddities.of_windows(found.seen, found.skipped, canary)
-    found.notices += oddities.of_rows(rows, canary, now, LATE)
+def _said(found: LookResult, canary: Canary, rows: Outcomes, now: float) -> LookResult:
+    found.notices += data_quality.of_windows(found.seen, found.skipped, canary)
+    found.notices += data_quality.of_rows(rows, canary, now, LATE)
     return found
 
 
 def _rows(
-    moving: Mover, canary: Canary, rules: CanarySettings, everything: Sequence[Window], due: Sequence[Window]
+    mover: ChampionMover,
+    canary: Canary,
+    rules: CanarySettings,
+    everything: Sequence[Window],
+    due: Sequence[Window],
 ) -> Outcomes:
-    """Read the rows of the windows that are due, and of the last that were read."""
+    """Read the rows of the windows that are due, and of the latest that were read, for late rows."""
     reading = rules.reading
     watched = [one for one in everything if one.name in canary.read][-LATE:]
-    starts = [one.start for one in (*due, *watched)] or [moving.tools.now().timestamp()]
+    starts = [one.start for one in (*due, *watched)] or [mover.tools.now().timestamp()]
     # A unit counts once a canary: whether it is new shows only from the start.
     since = canary.segments[0].since if rules.unit and canary.segments else min(starts)
-    until = moving.tools.now().timestamp() + YEAR
+    until = mover.tools.now().timestamp() + YEAR
     try:
-        return outcomes(moving.tools.traffic().columns(reading, since, until), reading)
+        return outcomes(mover.tools.traffic().columns(reading, since, until), reading)
     except BadOutcomeError as error:
         raise EvidenceError(
             str(error), remedy="correct `canary.rates` in mlops-ci.yaml, or what writes the outcomes"
@@ -184,8 +176,8 @@ def _record(window: Window, seen: Seen, after: Mapping[str, Evidence]) -> dict[s
     }
 
 
-def _entry(moving: Mover, canary: Canary, found: Found, source: Source) -> Any:
-    return moving.entry(
+def _entry(mover: ChampionMover, canary: Canary, found: LookResult, source: Source) -> Any:
+    return mover.entry(
         EVENT,
         "recorded",
         source,
@@ -202,40 +194,37 @@ def _entry(moving: Mover, canary: Canary, found: Found, source: Source) -> Any:
 
 
 def _act(
-    moving: Mover, history: History, canary: Canary, found: Found, source: Source
+    mover: ChampionMover, history: History, canary: Canary, found: LookResult, source: Source
 ) -> tuple[History, str]:
-    """Do what was decided."""
+    """Carry out the decision."""
     if found.decision.outcome is Outcome.CONTINUE:
         return history, ""
     # As the ledger has it: whoever carries the act out reads it from there.
-    now = latest(history, moving.environment) or canary
+    now = latest(history, mover.environment) or canary
     if found.decision.outcome is Outcome.STEP:
-        return acts.step(moving, history, now, source)
-    reason = saying.reason(found.decision, found.evidence, canary.rule)
-    return acts.end(moving, history, now, source, found.decision.outcome.value, reason=reason)
+        return transitions.step(mover, history, now, source)
+    reason = end_reason(found.decision, found.evidence, canary.rule)
+    return transitions.end(mover, history, now, source, found.decision.outcome.value, reason=reason)
 
 
 def _after(
-    moving: Mover,
+    mover: ChampionMover,
     history: History,
     source: Source,
     canary: Canary,
-    found: Found | None,
+    found: LookResult | None,
     trouble: str,
     *,
     dry_run: bool,
 ) -> Report:
-    now = latest(history, moving.environment) or canary
-    return saying.report(
-        moving,
+    now = latest(history, mover.environment) or canary
+    return canary_report(
+        mover,
         history,
         now,
         source,
         verb="look",
-        decision=found.decision if found else None,
-        evidence=found.evidence if found else None,
-        fresh=found.records if found else (),
-        notices=found.notices if found else (),
+        found=found,
         trouble=trouble,
         dry_run=dry_run,
     )

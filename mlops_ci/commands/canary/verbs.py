@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mlops_ci.commands.canary import acts, saying
+from mlops_ci.commands.canary import transitions
 from mlops_ci.commands.canary.look import required
-from mlops_ci.commands.moving import TRIES, mover
+from mlops_ci.commands.canary.report import canary_report
+from mlops_ci.commands.champion import TRIES, champion_mover
 from mlops_ci.commands.promote import promote
-from mlops_ci.commands.promote_report import AS_JUDGED, Word
+from mlops_ci.commands.promote_report import AS_JUDGED, Confirmation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.state import latest
 from mlops_ci.core.report import Report, Source
@@ -15,9 +16,9 @@ from mlops_ci.settings import Settings
 
 
 def start(
-    settings: Settings, tools: Tools, source: Source, word: Word = AS_JUDGED, *, dry_run: bool = False
+    settings: Settings, tools: Tools, source: Source, word: Confirmation = AS_JUDGED, *, dry_run: bool = False
 ) -> Report:
-    """Start a canary of the candidate of the merged commit: what `promote` does where `canary` is set.
+    """Start a canary of the merged commit's candidate, as `promote` does if `canary` is set.
 
     Raises
     ------
@@ -29,11 +30,11 @@ def start(
 
 
 def status(settings: Settings, tools: Tools, source: Source) -> Report:
-    """Return what the ledger knows of the last canary; nothing is read elsewhere, nothing is changed."""
-    moving = mover(settings, tools)
-    history = moving.read()
-    canary = latest(history, moving.environment)
-    return saying.report(moving, history, canary, source, verb="status")
+    """Report the last canary from the ledger alone, without changing anything."""
+    mover = champion_mover(settings, tools)
+    history = mover.read()
+    canary = latest(history, mover.environment)
+    return canary_report(mover, history, canary, source, verb="status")
 
 
 def stop(
@@ -46,22 +47,24 @@ def stop(
     UsageError
         If none is running.
     """
-    moving = mover(settings, tools)
+    mover = champion_mover(settings, tools)
     for _ in range(TRIES):
-        history = moving.begun(finish=not dry_run)
-        canary = latest(history, moving.environment)
+        history = mover.verified_history(finish=not dry_run)
+        canary = latest(history, mover.environment)
         if canary is None or not canary.running:
-            raise UsageError(f"no canary of '{moving.model}' is running")
+            raise UsageError(f"no canary of '{mover.model}' is running")
         if dry_run:
-            return saying.report(moving, history, canary, source, verb="stop", dry_run=True)
+            return canary_report(mover, history, canary, source, verb="stop", dry_run=True)
         try:
             # One that was decided already is carried out, not overruled.
             if canary.end is None:
-                history, trouble = acts.end(moving, history, canary, source, acts.STOP, reason=reason)
+                history, trouble = transitions.end(
+                    mover, history, canary, source, transitions.STOP, reason=reason
+                )
             else:
-                history, trouble = acts.finish(moving, history)
+                history, trouble = transitions.finish(mover, history)
         except ConflictError:
             continue
-        now = latest(history, moving.environment)
-        return saying.report(moving, history, now, source, verb="stop", trouble=trouble)
-    raise ConflictError("the ledger", f"others keep writing to the history of '{moving.model}'")
+        now = latest(history, mover.environment)
+        return canary_report(mover, history, now, source, verb="stop", trouble=trouble)
+    raise ConflictError("the ledger", f"others keep writing to the history of '{mover.model}'")

@@ -1,4 +1,4 @@
-"""Compare a candidate with the champion: the one entry from evidence and policy to a verdict."""
+"""Compares a candidate with the champion: the entry point from evidence and policy to a verdict."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
+from mlops_ci.core.gate.alike import by_rows, can_differ, unchanged_findings
 from mlops_ci.core.gate.decision import correct_family, decide
-from mlops_ci.core.gate.draft import Draft, draft_of, missing, tell
-from mlops_ci.core.gate.estimate import UndefinedError
+from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, with_sentence
 from mlops_ci.core.gate.judge import judge_pair, rules_of
-from mlops_ci.core.gate.metrics import UnknownMetricError, greater_is_better
+from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
 from mlops_ci.core.gate.reuse import allowance
-from mlops_ci.core.gate.scalars import POINT_ONLY, MissingValueError, beyond, point, scalar_estimate
-from mlops_ci.core.policy import MetricPolicy, Policy
+from mlops_ci.core.gate.scalars import (
+    POINT_ONLY,
+    MissingValueError,
+    beyond,
+    point,
+    scalar_estimate,
+    scalar_level,
+)
+from mlops_ci.core.policy import Policy
 from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
 
@@ -41,7 +46,8 @@ def compare(champion: Evidence, candidate: Evidence, policy: Policy, **context: 
     around = Context(**context)
     champion, candidate = as_results(champion), as_results(candidate)
     if around.same_model:
-        return unchanged(champion, candidate, policy, "Champion and candidate are the same bytes.")
+        why = "Champion and candidate are the same bytes."
+        return decide(unchanged_findings(champion, candidate, policy, why), policy, notices=[why])
     for side, results in (("champion", champion), ("candidate", candidate)):
         flaw = results.evaluation and not_finite(results.evaluation)
         if flaw:
@@ -53,39 +59,73 @@ def compare(champion: Evidence, candidate: Evidence, policy: Policy, **context: 
         if same_predictions(champion.evaluation, candidate.evaluation):
             rows = len(candidate.evaluation)
             why = f"Both models give the same prediction on all {rows:,} rows."
-            return unchanged(champion, candidate, policy, why)
+            return _same_answers(champion, candidate, policy, around, why)
     return _judged(champion, candidate, policy, around)
 
 
-def _judged(champion: Results, candidate: Results, policy: Policy, around: Context) -> Verdict:
+def _same_answers(
+    champion: Results, candidate: Results, policy: Policy, around: Context, why: str
+) -> Verdict:
+    """Judge models that answer alike by what is no function of their answers."""
+    rules = policy.metrics
+    apart = {name: rule for name, rule in rules.items() if can_differ(name, rule, champion, candidate)}
+    alike = {name: rule for name, rule in rules.items() if name not in apart}
+    settled = unchanged_findings(champion, candidate, replace(policy, metrics=alike), why)
+    if not apart:
+        return decide(settled, policy, notices=[why])
+    return _judged(champion, candidate, replace(policy, metrics=apart), around, settled, [why])
+
+
+def _judged(
+    champion: Results,
+    candidate: Results,
+    policy: Policy,
+    around: Context,
+    settled: Sequence[Finding] = (),
+    known: Sequence[str] = (),
+) -> Verdict:
+    """Judge the metrics of a policy; `settled` are findings that need no statistics, `known` notices."""
     allowed = allowance(policy.alpha, policy.strict, around.uses, around.promotions)
     if allowed.spent:
         return replace(incomparable("this holdout is used up"), notices=allowed.notices)
-    alpha, said = allowed.alpha, list(allowed.notices)
+    alpha, said = allowed.alpha, [*known, *allowed.notices]
     policy = replace(policy, alpha=alpha)
     overall: list[Draft] = []
-    paired = [name for name in policy.metrics if _by_rows(policy.metrics[name], champion, candidate)]
+    paired = [name for name in policy.metrics if by_rows(policy.metrics[name], champion, candidate)]
     judged, sliced, gaps, notes = judge_pair(champion, candidate, policy, paired, around.functions)
     said += notes
     for name in policy.metrics:
-        overall += judged[name] if name in judged else [scalar_draft(name, champion, candidate, policy)]
+        overall += judged[name] if name in judged else scalar_drafts(name, champion, candidate, policy)
     overall += _since_reference(candidate, policy, around)
     families = [overall, sliced]
-    findings: list[Finding] = []
+    findings: list[Finding] = list(settled)
     for family in families:
         corrected = correct_family([draft.finding for draft in family], alpha)
-        findings += [tell(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)]
-    findings += [tell(draft.finding, draft, alpha) for draft in gaps]
+        findings += [
+            with_sentence(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)
+        ]
+    findings += [with_sentence(draft.finding, draft, alpha) for draft in gaps]
     verdict = decide(findings, policy, notices=said)
     return one_bit(verdict) if policy.strict and policy.strict.adaptivity == "full" else verdict
 
 
-def _by_rows(rule: MetricPolicy, champion: Results, candidate: Results) -> bool:
-    return rule.source is None and champion.evaluation is not None and candidate.evaluation is not None
+def scalar_drafts(name: str, champion: Results, candidate: Results, policy: Policy) -> list[Draft]:
+    """Return the drafts of a metric of which no rows are known: against the champion, and its limits."""
+    rule = policy.metrics[name]
+    if rule.minimum is None and rule.maximum is None:
+        return [scalar_draft(name, champion, candidate, policy)]
+    # As with rows: without a margin only the limits judge.
+    shown = replace(rule, gate=rule.gate and rule.margin > 0)
+    against = scalar_draft(name, champion, candidate, replace(policy, metrics={name: shown}))
+    try:
+        rules = rules_of(name, rule, policy)
+        return [against, *draft_limits(name, rule, rules, scalar_level(name, candidate.values()))]
+    except (UnknownMetricError, MissingValueError) as problem:
+        return [against, missing(name, rule, str(problem))]
 
 
 def scalar_draft(name: str, champion: Results, candidate: Results, policy: Policy) -> Draft:
-    """Return the draft of a metric of which no rows are known.
+    """Return the draft of a metric without rows.
 
     Two bare numbers are compared with the margin and never `better`; they fail beyond it only where the
     policy says so (`on_point: fail`), for a bare difference cannot be told from chance.
@@ -118,7 +158,7 @@ def scalar_draft(name: str, champion: Results, candidate: Results, policy: Polic
 
 
 def _since_reference(candidate: Results, policy: Policy, around: Context) -> list[Draft]:
-    """Return what was lost since the fixed reference champion, for metrics whose total loss is bounded."""
+    """Return drafts of the loss since the fixed reference champion, for metrics with a bounded total loss."""
     drafts = []
     for name, bound in policy.max_total_loss.items():
         if name not in policy.metrics:
@@ -141,7 +181,7 @@ def _since_reference(candidate: Results, policy: Policy, around: Context) -> lis
 
 
 def one_bit(verdict: Verdict) -> Verdict:
-    """Return a verdict that tells pass or fail and nothing else, so that one use leaks one bit."""
+    """Return a verdict that only says pass or fail, so that each use of the holdout leaks one bit."""
     if verdict.verdict is Result.ERROR:
         return verdict
     passed = verdict.verdict is Result.PASS
@@ -165,56 +205,11 @@ def one_bit(verdict: Verdict) -> Verdict:
 
 
 def incomparable(problem: str) -> Verdict:
-    """Return the verdict of evidence that cannot be compared."""
+    """Return the verdict for evidence that cannot be compared."""
     finding = Finding(
         metric="holdout", outcome=Outcome.ERROR, message=f"Nothing could be compared: {problem}."
     )
     return Verdict(verdict=Result.ERROR, findings=(finding,))
-
-
-def unchanged(champion: Results, candidate: Results, policy: Policy, why: str) -> Verdict:
-    """Return the verdict of two models that are one; it passes without statistics."""
-    findings = []
-    for name, rule in policy.metrics.items():
-        value = _only_value(name, rule, champion, candidate, policy)
-        findings.append(
-            Finding(
-                metric=name,
-                outcome=Outcome.UNCHANGED,
-                greater_is_better=_upwards(name, rule),
-                champion=value,
-                candidate=value,
-                difference=None if value is None else 0.0,
-                margin=rule.margin,
-                n=len(candidate.evaluation) if candidate.evaluation is not None else 0,
-                gated=rule.gate,
-                message=f"{name} is unchanged. {why}",
-            )
-        )
-    return decide(findings, policy, notices=[why])
-
-
-def _upwards(name: str, rule: MetricPolicy) -> bool:
-    """Return the direction of a metric; upwards where nothing says."""
-    try:
-        return greater_is_better(name, rule)
-    except UnknownMetricError:
-        return True
-
-
-def _only_value(
-    name: str, rule: MetricPolicy, champion: Results, candidate: Results, policy: Policy
-) -> float | None:
-    """Return the value of a metric for two models that are one, where it can be had."""
-    side = candidate if candidate.evaluation is not None else champion
-    try:
-        if _by_rows(rule, side, side):
-            judged = judge_pair(side, side, replace(policy, seed=0), [name], {})[0][name]
-            return judged[0].finding.candidate
-        values = side.scalars if name in side.scalars else champion.scalars
-        return float(np.mean(values[name])) if name in values else None
-    except (UnknownMetricError, UndefinedError):
-        return None
 
 
 def compare_scalars(
@@ -223,7 +218,7 @@ def compare_scalars(
     policy: Policy,
     **context: Any,
 ) -> Verdict:
-    """Compare two models of which only values are known; see `compare`."""
+    """Compare two models by scalar values only; see `compare`."""
     return compare(Results(scalars=champion), Results(scalars=candidate), policy, **context)
 
 

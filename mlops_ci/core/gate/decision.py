@@ -1,4 +1,4 @@
-"""From estimates to findings, and from findings to a verdict."""
+"""Decides: from estimates to findings, and from findings to a verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
 
 def outcome_of(estimate: Estimate) -> Outcome:
-    """Return what one estimate shows on its own; both proofs are about the margin."""
+    """Return the outcome of one estimate, before any correction for multiple tests."""
     if not estimate.known():
         return Outcome.ERROR
     if estimate.doubt:
@@ -36,7 +36,7 @@ def holm(pvalues: Sequence[float]) -> list[float]:
 
 
 def correct_family(findings: Sequence[Finding], alpha: float) -> list[Finding]:
-    """Put adjusted p-values into one family of findings; a loss that they do not prove is not settled.
+    """Set adjusted p-values in one family of findings; a loss that they do not prove becomes inconclusive.
 
     Only gated findings make up the family. The number of looks softens `worse` alone: passing needs
     every metric, so it is an intersection-union test and takes no correction.
@@ -53,7 +53,7 @@ def correct_family(findings: Sequence[Finding], alpha: float) -> list[Finding]:
 
 
 def decide(findings: Iterable[Finding], policy: Policy, *, notices: Sequence[str] = ()) -> Verdict:
-    """Return the verdict that the findings lead to under a policy.
+    """Return the verdict that follows from the findings under a policy.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def decide(findings: Iterable[Finding], policy: Policy, *, notices: Sequence[str
 
 
 def _inside(finding: Finding) -> bool:
-    """Return whether an open estimate lies inside its margin; an unknown one never does."""
+    """Return whether an inconclusive estimate lies inside its margin; an unknown one never does."""
     return finding.difference is not None and finding.difference >= -finding.tolerance
 
 

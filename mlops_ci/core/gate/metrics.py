@@ -1,10 +1,10 @@
-"""The metrics that the gate knows: the family that each belongs to, and its direction."""
+"""The built-in metrics: the family of measures that each belongs to, and its direction."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from mlops_ci.core.names import GREATER_IS_BETTER
+from mlops_ci.core.metric_names import GREATER_IS_BETTER
 from mlops_ci.core.policy import MetricPolicy
 
 Kind = Literal["share", "loss", "rank", "labels", "regression", "calibration"]

@@ -1,4 +1,4 @@
-"""Two evaluations of the same rows, and what metrics read from both: labels, numbers, probabilities."""
+"""A pair of evaluations of the same rows, and the labels, numbers and probabilities read from both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two evaluations of the same rows, and what is worked out from them once for all metrics."""
+    """Two evaluations of the same rows, with values that all metrics share, computed once."""
 
     champion: Evaluation
     candidate: Evaluation
@@ -29,14 +29,14 @@ class Pair:
 
     @property
     def target(self) -> Array:
-        """True labels or values; the candidate's where both have them (they are equal)."""
+        """True labels or values; the candidate's if both have them (they are equal)."""
         target = self.candidate.target if self.candidate.target is not None else self.champion.target
         if target is None:
             raise UnknownMetricError("there are no true labels (evaluation.target)")
         return target
 
     def both(self, part: str, key: str) -> tuple[Array, Array]:
-        """Return a part of both evaluations, or say which settings key would give it."""
+        """Return an array of both evaluations; an error names the settings key that would provide it."""
         sides = getattr(self.champion, part), getattr(self.candidate, part)
         for name, side in zip(("champion", "candidate"), sides, strict=True):
             if side is None:
@@ -57,7 +57,7 @@ def pair_of(
 
 
 def labels_of(values: Array) -> Array:
-    """Return labels as text, each distinct value converted once."""
+    """Return labels as text; each distinct value is converted once."""
     if values.dtype.kind in "biuf":
         distinct, places = np.unique(values, return_inverse=True)
         return np.asarray(canonical(distinct)[places])
@@ -65,26 +65,42 @@ def labels_of(values: Array) -> Array:
 
 
 def positive_label(rule: MetricPolicy, target: Array) -> str:
-    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1)."""
-    if rule.positive is not None:
-        return str(canonical(np.asarray([rule.positive]))[0])
+    """Return the positive label: the one stated, or the greater of two (1 of 0 and 1).
+
+    A stated one may be missing from a holdout of one class (for false alarms alone), and not where two
+    or more others occur: of a label that no row has, every rate is 0 for both models.
+    """
     labels = np.unique(target)
+    if rule.positive is not None:
+        stated = str(canonical(np.asarray([rule.positive]))[0])
+        if len(labels) > 1 and stated not in labels:
+            raise UnknownMetricError(
+                f"no row has the `positive` label '{stated}'; the labels are {_some(labels)}"
+            )
+        return stated
     if set(labels.tolist()) <= {"0", "1"}:
         return "1"
     if len(labels) != 2:
-        shown = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
         raise UnknownMetricError(
-            f"its labels are {shown}: say which one is `positive`, or how classes are averaged "
+            f"its labels are {_some(labels)}: say which one is `positive`, or how classes are averaged "
             "(`average: macro`, `micro` or `weighted`)"
         )
     return str(labels[1])
 
 
+def _some(labels: Array) -> str:
+    return ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
+
+
 def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats]:
-    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes."""
+    """Return the one-hot truth and both models' scores, each of shape (n, k); k is 1 for two classes.
+
+    The classes are those that either model scores; of one that it does not know, a model says 0.
+    """
     target = labels_of(pair.target)
     sides = []
     truth: Bools | None = None
+    classes = np.unique(canonical(np.asarray([*pair.champion.score_labels, *pair.candidate.score_labels])))
     for evaluation, score in zip(
         (pair.champion, pair.candidate), pair.both("score", "evaluation.score"), strict=True
     ):
@@ -94,8 +110,9 @@ def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats
             unknown = np.setdiff1d(target, names)
             if len(unknown):
                 raise UnknownMetricError(f"there is no score column of the class '{unknown[0]}'")
-            order = np.argsort(names)
-            values, hot = values[:, order], target[:, None] == names[order][None, :]
+            spread: Floats = np.zeros((len(values), len(classes)))
+            spread[:, np.searchsorted(classes, names)] = values
+            values, hot = spread, target[:, None] == classes[None, :]
         else:
             label = positive_label(rule, target)
             hot, values = (target == label)[:, None], _positive_column(label, evaluation, values)[:, None]
@@ -109,7 +126,7 @@ def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats
 
 
 def _positive_column(label: str, evaluation: Evaluation, values: Floats) -> Floats:
-    """Return the score of the positive class from one column, or from the one of two that is named so."""
+    """Return the score of the positive class, from the only column or from the one named after that class."""
     if values.ndim == 1:
         return values
     names = canonical(np.asarray(evaluation.score_labels)).tolist() if evaluation.score_labels else []

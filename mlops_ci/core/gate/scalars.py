@@ -1,4 +1,4 @@
-"""Evidence of values without rows: what may still be said, and what may not."""
+"""Comparisons of scalar values without rows: what can still be concluded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mlops_ci.core.gate.estimate import Estimate, Rules
-from mlops_ci.core.gate.proportions import newcombe, normal_cdf
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules
+from mlops_ci.core.gate.proportions import clopper_pearson, newcombe, normal_cdf
 
 Floats = NDArray[np.floating[Any]]
 Values = float | Sequence[float]
@@ -20,7 +20,7 @@ POINT_ONLY = "point only"
 
 
 class MissingValueError(ValueError):
-    """A side has no usable value of a metric."""
+    """One of the models has no usable value of a metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def values_of(name: str, side: str, scalars: Scalars) -> Floats:
 
 
 def scalar_estimate(name: str, champion: Scalars, candidate: Scalars, rules: Rules) -> Estimate | None:
-    """Return the estimate that values without rows allow, or None where two bare numbers are all there is.
+    """Return the estimate that scalars allow, or None if there are just two bare numbers.
 
     Raises
     ------
@@ -79,6 +79,27 @@ def scalar_estimate(name: str, champion: Scalars, candidate: Scalars, rules: Rul
     if min(len(before), len(after)) > 1:
         return welch(before, after, rules)
     return None
+
+
+def scalar_level(name: str, scalars: Scalars) -> Level:
+    """Return one model's own value, with exact bounds where it is a proportion of a known number of rows.
+
+    Raises
+    ------
+    MissingValueError
+        As `values_of`.
+    """
+    values, n = values_of(name, "candidate", scalars), scalars.sizes.get(name)
+    value = float(values.mean())
+    if len(values) == 1 and n and 0 <= value <= 1:
+        return Level(
+            value=value,
+            error=math.sqrt(max(value * (1 - value), 0.25 / n) / n),
+            n=n,
+            method="Clopper-Pearson",
+            bounds=lambda alpha: clopper_pearson(value * n, n, alpha),
+        )
+    return Level(value=value, error=math.inf, n=0, method=POINT_ONLY, doubt="a bare number cannot tell")
 
 
 def point(
@@ -123,7 +144,7 @@ def _unpaired(before: float, before_n: int, after: float, after_n: int, rules: R
 
 
 def noise_floor(before: Floats, after: float, rules: Rules) -> Estimate:
-    """Return whether one new value lies within the noise of the champion's repeated runs.
+    """Return the estimate of one new value against the noise of the champion's repeated runs.
 
     The difference of a new run and the mean of k equal ones has the standard error s sqrt(1 + 1/k),
     with k - 1 degrees of freedom: the textbook prediction interval.

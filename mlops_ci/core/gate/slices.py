@@ -28,7 +28,7 @@ class Slice:
 def cut(
     column: str, values: Array, least: int, bins: int | Sequence[float] | None = None
 ) -> tuple[list[Slice], list[str]]:
-    """Return the slices of a column that have enough rows, and the names of those that do not.
+    """Return the slices of a column with enough rows, and the names of those with too few.
 
     Parameters
     ----------
@@ -59,15 +59,22 @@ def cut(
 
 
 def _binned(column: str, values: Array, bins: int | Sequence[float]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return names and codes of bins; each holds its lower edge and not its upper one."""
+    """Return names and codes of bins; each holds its lower edge and not its upper one.
+
+    Rows without a value are a bin of their own.
+    """
+    known = values[np.isfinite(values)]
     if isinstance(bins, int):
-        edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+        edges = np.unique(np.quantile(known, np.arange(1, bins) / bins)) if len(known) else known
     else:
         edges = np.unique(np.asarray(bins, dtype=np.float64))
     texts = [f"{edge:.6g}" for edge in edges]
     if not texts:
-        return [f"{column}=all"], np.zeros(len(values), dtype=np.int64)
-    names = [f"{column}<{texts[0]}"]
-    names += [f"{low}<={column}<{high}" for low, high in pairwise(texts)]
-    names.append(f"{column}>={texts[-1]}")
-    return names, np.searchsorted(edges, values, side="right").astype(np.int64)
+        names = [f"{column}=all"]
+    else:
+        names = [f"{column}<{texts[0]}"]
+        names += [f"{low}<={column}<{high}" for low, high in pairwise(texts)]
+        names.append(f"{column}>={texts[-1]}")
+    codes = np.searchsorted(edges, values, side="right")
+    codes[np.isnan(values)] = len(names)
+    return [*names, f"{column}=nan"], codes.astype(np.int64)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
+from mlops_ci.core.monitor.delayed_labels import CERTAIN, CONFIDENCE, Miss, Transfer, learned
 from mlops_ci.core.monitor.expected import METRICS, cells_of, values
-from mlops_ci.core.monitor.learn import CERTAIN, CONFIDENCE, Miss, Transfer, learned
 from mlops_ci.core.monitor.periods import Carried, carried
 
 Array = NDArray[Any]
@@ -114,7 +114,7 @@ class Estimated:
     transfer
         What the holdout's periods say of how far it will be off.
     doubts
-        Why it is not to be trusted here; empty where it may be.
+        Why it is not to be trusted here; empty if it may be.
     """
 
     metric: str
@@ -212,7 +212,7 @@ def _transfer(known: Carried | None, half: float, confidence: float) -> Transfer
 
 
 def doubts_of(basis: Basis, score: Array) -> tuple[str, ...]:
-    """Return why estimates from these scores are not to be trusted; empty where nothing speaks against it."""
+    """Return why estimates from these scores are not to be trusted; empty if nothing speaks against it."""
     found = []
     choice = basis.choice
     rare = min(choice.positives, choice.rows - choice.positives)

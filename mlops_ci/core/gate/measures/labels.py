@@ -10,9 +10,9 @@ import numpy as np
 
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.gate import bootstrap, influence
-from mlops_ci.core.gate.batched import Batched, batched_labels
+from mlops_ci.core.gate.bootstrap_labels import Batched, batched_labels
 from mlops_ci.core.gate.design import Design
-from mlops_ci.core.gate.estimate import Estimate, Level, Rules
+from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.gate.linear import Linear, linear_estimate
 from mlops_ci.core.gate.measures.base import (
     LEAST_OF_A_CLASS,
@@ -40,7 +40,7 @@ class Labels:
     value
         From target, predicted, weights and the classes at hand to value and influence function.
     batched
-        The same value of many tables of counts; see `batched.batched_labels`.
+        The same value of many tables of counts; see `bootstrap_labels.batched_labels`.
     """
 
     target: Ints
@@ -129,5 +129,13 @@ def label_value(metric: str, average: str) -> Callable[..., tuple[float, Floats]
     if metric == "matthews_corrcoef":
         return lambda target, said, weight, labels: influence.matthews_corrcoef(target, said, weight)
     if average == "binary":
-        return lambda target, said, weight, labels: influence.class_scores(metric, target, said, weight, 1)
+        return partial(_of_positives, metric)
     return partial(influence.averaged, metric, average=average)
+
+
+def _of_positives(metric: str, target: Ints, said: Ints, weight: Floats, labels: Ints) -> Valued:
+    """Return precision or F1 of the class 1; where no row is of it, 0 for every model says nothing."""
+    del labels
+    if not (target == 1).any():
+        raise UndefinedError("there is no positive row")
+    return influence.class_scores(metric, target, said, weight, 1)

@@ -27,7 +27,7 @@ from mlops_ci.core.gate.measures.base import (
 )
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.pair import Pair, probabilities
-from mlops_ci.core.gate.spread import Tail
+from mlops_ci.core.gate.standard_error import Tail
 from mlops_ci.core.policy import MetricPolicy
 
 #: By metric, see `Ranking.tail`.

@@ -14,7 +14,7 @@ from mlops_ci.core.gate.estimate import Estimate, Level, Rules
 from mlops_ci.core.gate.linear import Linear, linear_estimate
 from mlops_ci.core.gate.measures.base import Floats, Valued, level_of_linear, linear_of, method_name, need
 from mlops_ci.core.gate.pair import Pair, numbers
-from mlops_ci.core.gate.spread import Tail
+from mlops_ci.core.gate.standard_error import Tail
 from mlops_ci.core.policy import MetricPolicy
 
 

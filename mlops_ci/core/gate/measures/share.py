@@ -11,9 +11,9 @@ from mlops_ci.core.gate.design import Design
 from mlops_ci.core.gate.estimate import Estimate, Level, Rules, UndefinedError
 from mlops_ci.core.gate.measures.base import Bools
 from mlops_ci.core.gate.pair import Pair, labels_of, positive_label
+from mlops_ci.core.gate.paired_score import GROUP_LEAN, Counts, Tails, score_estimate, shrink
 from mlops_ci.core.gate.proportions import clopper_pearson, mcnemar_pvalue
-from mlops_ci.core.gate.shares import GROUP_LEAN, Counts, Tails, score_estimate, shrink
-from mlops_ci.core.gate.spread import LEAST_GROUPS, few_groups
+from mlops_ci.core.gate.standard_error import LEAST_GROUPS, few_groups
 from mlops_ci.core.policy import MetricPolicy
 
 

@@ -1,1 +1,0 @@
-"""Looking at a repository and at the services around it, before the gate is in force."""

@@ -1,0 +1,1 @@
+"""Inspecting a repository and its services for `init` and `doctor`."""
