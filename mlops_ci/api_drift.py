@@ -96,7 +96,7 @@ def drift(reference: Any, current: Any, **options: Any) -> DriftReport:
     try:
         return _compare(reference, current, settings_from(options))
     except InvalidDriftSettingsError as problem:
-        raise UsageError(str(problem), remedy="mend this setting of drift") from problem
+        raise UsageError(str(problem), remedy="fix this setting of drift") from problem
 
 
 def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftReport:

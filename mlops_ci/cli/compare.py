@@ -89,7 +89,7 @@ def _metric(text: str) -> tuple[str, dict[str, Any]]:
         return name, {"margin": margin if margin.endswith("%") else float(margin)}
     except ValueError:
         raise UsageError(
-            f"--metric {text}: '{margin}' is no number", remedy=f"write --metric {name}=0.01"
+            f"--metric {text}: '{margin}' is not a number", remedy=f"write --metric {name}=0.01"
         ) from None
 
 

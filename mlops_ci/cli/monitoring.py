@@ -33,7 +33,7 @@ def _time(context: click.Context, parameter: click.Parameter, value: str | None)
         return None if value is None else read_time(value)
     except ValueError:
         raise click.BadParameter(
-            f"'{value}' is no time: write 2026-03-01T06:00", context, parameter
+            f"'{value}' is not a time: write 2026-03-01T06:00", context, parameter
         ) from None
 
 

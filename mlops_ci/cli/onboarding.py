@@ -25,7 +25,7 @@ def _watches(context: click.Context, parameter: click.Parameter, value: str | No
     named = [name.strip() for name in value.split(",") if name.strip()]
     for name in named:
         if name not in WATCHES:
-            raise click.BadParameter(f"'{name}' is none of {', '.join(WATCHES)}", context, parameter)
+            raise click.BadParameter(f"'{name}' is not one of {', '.join(WATCHES)}", context, parameter)
     return tuple(name for name in WATCHES if name in named)
 
 

@@ -151,7 +151,11 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     here = [path.relative_to(repository.root).as_posix() for path in repository.root.glob(pattern)]
     names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
     if not names:
-        raise SettingsError(config, ["there is no such file"], remedy="write one with `mlops-ci init`")
+        elsewhere = str(folder) != "." and (repository.root / config).is_file()
+        remedy = (
+            f"run this in {repository.root}, where it is" if elsewhere else "write one with `mlops-ci init`"
+        )
+        raise SettingsError(config, ["there is no such file here"], remedy=remedy)
     found = [_there(session, unit) for name in names for unit in _units_of(session, name)]
     models = [unit.settings.registry.model for unit in found]
     for model in models:
@@ -160,7 +164,10 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     if only is not None:
         found = [unit for unit in found if unit.settings.registry.model == only]
         if not found:
-            raise UsageError(f"there is no model '{only}'", remedy=f"one of: {', '.join(models)}")
+            raise UsageError(
+                f"the settings hold no model '{only:.80}'",
+                remedy=f"name one with --model: {', '.join(models)}",
+            )
     return found
 
 
@@ -203,7 +210,7 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             notices.append(Notice(text=text, level="danger"))
     for one in in_force:
         for key in own_keys(one, proposed.get(one.registry.model)):
-            text = f"This change sets `{key}` for itself, where its own outputs are: that is in force."
+            text = f"This change edits `{key}`, and its own value is used: it says where its outputs are."
             notices.append(Notice(text=text, level="danger"))
     return [
         _unit(session, name, trusted(one, proposed.get(one.registry.model)), [*notices, *_deprecated(one)])

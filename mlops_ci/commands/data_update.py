@@ -140,7 +140,7 @@ def _compared(
     if broken and not update.anyway:
         raise EvidenceError(
             f"the new {data} is not fit to train on: {'; '.join(broken)}",
-            remedy="mend what makes it; if it is meant so, say --anyway",
+            remedy="fix what makes it; if it is meant so, say --anyway",
         )
     return found, [Notice(text=f"Taken all the same: {text}.", level="warning") for text in broken]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Repository
@@ -26,19 +27,33 @@ def doctor(checks: Iterable[Check], model: str = "") -> Report:
     found = list(checks)
     counts = Counter(check.state for check in found)
     words: dict[State, str] = {
-        "failed": "to mend",
+        "failed": "to fix",
         "warning": "could be better",
-        "ok": "well",
-        "skipped": "not looked at",
+        "ok": "fine",
+        "skipped": "skipped",
     }
     return Report(
         command="doctor",
         model=model,
         exit_code=exit_code(found),
         headline=holdout.counted({words[state]: counts[state] for state in words if state in counts}),
-        next_step="Mend what is marked, from the top down." if counts["failed"] else "",
+        next_step="Fix what is marked FIX, from the top down." if counts["failed"] else "",
         details={"checks": [check.__dict__ for check in found]},
     )
+
+
+def together(of_models: Sequence[tuple[str, Sequence[Check]]]) -> Iterator[Check]:
+    """Yield the checks of all models: once what holds for each, and the rest under the model's name."""
+    shared = [
+        check
+        for check in (of_models[0][1] if of_models else ())
+        if all(check in others for _, others in of_models)
+    ]
+    yield from shared
+    for model, checks in of_models:
+        for check in checks:
+            if check not in shared:
+                yield replace(check, subject=f"{model}: {check.subject}")
 
 
 def of_repository(
@@ -73,7 +88,7 @@ def of_repository(
 
 def _workflow(path: str, document: Any) -> Iterator[Check]:
     if isinstance(document, str):
-        yield failed(path, f"is not valid YAML: {document}", "Mend it.")
+        yield failed(path, f"is not valid YAML: {document}", "Fix it.")
     else:
         yield from workflow_rules.check_workflow(path, document)
 
@@ -117,7 +132,7 @@ def _guarded(subject: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Ch
     try:
         yield from checks()
     except MlopsCiError as error:
-        yield failed(subject, error.problem, error.remedy, error.exit_code)
+        yield failed(subject, error.problem.removeprefix(f"{subject}: "), error.remedy, error.exit_code)
 
 
 def _pipeline(settings: Settings, tools: Tools) -> Iterator[Check]:
@@ -143,7 +158,7 @@ def _pipeline(settings: Settings, tools: Tools) -> Iterator[Check]:
             yield failed(
                 "pipeline",
                 f"no stage writes {path} ({key})",
-                f"Add it to the `outs` of a stage in dvc.yaml, or mend {key}.",
+                f"Add it to the `outs` of a stage in dvc.yaml, or fix {key}.",
             )
     if not missing:
         yield ok("pipeline", f"{len(run.stages)} stages make what the settings name")
@@ -259,7 +274,7 @@ def _holdout(settings: Settings, tools: Tools, champion: Champion | None) -> Ite
         else:
             yield warning(
                 "holdout",
-                "there are no predictions: a loss cannot be told from chance",
+                "there are no predictions, so a real loss and chance look the same",
                 "See what `mlops-ci init` proposes.",
             )
         return

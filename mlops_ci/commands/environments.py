@@ -103,7 +103,7 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
         raise EvidenceError(
             f"version {state.champion} is the champion of {_named(there)}, but is not served there:"
             f" {state.deployed.detail}",
-            remedy="mend the deployment, run `mlops-ci reconcile`, then this again.",
+            remedy="fix the deployment, run `mlops-ci reconcile`, then this again.",
         )
     judged = [
         entry

@@ -23,7 +23,13 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Seq
         exit_code=error.exit_code,
         headline=headline(model or "mlops-ci", verdict, champion=None, problem=error.problem),
         summary=error.problem,
-        next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
+        next_step=_sentence(error.remedy) or next_step(verdict, source.head, None, approvable=False),
         notices=tuple(notices),
         source=source,
     )
+
+
+def _sentence(remedy: str) -> str:
+    """Return a remedy as a sentence of its own."""
+    text = remedy[:1].upper() + remedy[1:]
+    return f"{text}." if text and text[-1].isalnum() else text

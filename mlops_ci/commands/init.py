@@ -16,6 +16,8 @@ from mlops_ci.core.onboarding.workflows import PLACEHOLDER, Values, filled, gitl
 from mlops_ci.core.report import Action, Notice, Report
 
 SETTINGS = "mlops-ci.yaml"
+# What MLflow without a server keeps in the folder that it is used in.
+LOCAL_MLFLOW = ("mlflow.db", "mlruns/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,15 @@ def init(
         if writes:
             actions.append(Action(kind="write_file", target=path, value=state, applied=write))
         shown.append({"path": path, "text": proposed, "state": state})
+    ignored = _ignored(proposal, tree)
+    if ignored:
+        before = tree.text(".gitignore")
+        state = "new" if before is None else "extended"
+        if write:
+            start = before.rstrip("\n") + "\n" if before else ""
+            tree.write(".gitignore", start + ignored)
+        actions.append(Action(kind="write_file", target=".gitignore", value=state, applied=write))
+        shown.append({"path": ".gitignore", "text": ignored, "state": state})
     return Report(
         command="init",
         model=proposal.models[0].name if len(proposal.models) == 1 else "",
@@ -86,6 +97,14 @@ def init(
         actions=tuple(actions),
         details={"found": sentences(facts, proposal), "files": shown, "predictions": _lines(facts, proposal)},
     )
+
+
+def _ignored(proposal: Proposal, tree: WorkTree) -> str:
+    """Return the lines that keep MLflow's local files out of git; none where it is a server."""
+    if proposal.tracking_uri and not proposal.tracking_uri.startswith("sqlite"):
+        return ""
+    there = {line.strip().strip("/") for line in (tree.text(".gitignore") or "").splitlines()}
+    return "".join(f"{name}\n" for name in LOCAL_MLFLOW if name.strip("/") not in there)
 
 
 def _decided(text: str, before: str | None, choices: Choices, settings: Proposal | None) -> tuple[str, str]:
@@ -148,9 +167,11 @@ def _next_step(proposal: Proposal, *, write: bool) -> str:
         if all(model.ready for model in proposal.models)
         else "Add the lines above to the evaluation stage, then "
     )
+    names = [model.name for model in proposal.models]
+    each = f" --model {names[0]}` (and the same for {', '.join(names[1:])})" if len(names) > 1 else "`"
     text = (
-        "commit these files to the main branch, take its model in with `mlops-ci adopt --from-pipeline`, "
-        "and see `mlops-ci doctor`."
+        "commit these files to the main branch, make its model the champion with"
+        f" `mlops-ci adopt --from-pipeline{each}, and run `mlops-ci doctor`."
     )
     return first + text if first else text[0].upper() + text[1:]
 
@@ -175,7 +196,8 @@ def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dic
         )
     if any(not model.predictions for model in proposal.models):
         texts.append(
-            "Without predictions a loss cannot be told from chance: add the lines above to gate properly."
+            "Without predictions, a real loss and chance look the same: add the lines above, so that a loss"
+            " can be proven."
         )
     newer = all(model.newer for model in proposal.models)
     texts += to_do(choices.watches, newer=newer, gitlab=gitlab)

@@ -169,7 +169,7 @@ def _without_champion(settings: Settings, alone: Verdict | None) -> Verdict:
     action = settings.gate.on_no_champion
     text = (
         f"No version of '{settings.registry.model}' has the alias '{settings.registry.champion}'."
-        " Promote one, or take in the model that is in production with `mlops-ci adopt`."
+        " The first promotion sets it; for a model that is in production already, `mlops-ci adopt` does."
     )
     held, blocked = action == "approve", action == "block"
     result = Result.PASS if action == "pass" else Result.INCONCLUSIVE

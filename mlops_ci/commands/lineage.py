@@ -55,7 +55,7 @@ def lineage(
         model=mover.model,
         exit_code=EvidenceError.exit_code if wrong else 0,
         headline=_headline(mover.model, history, found, query, verify=verify, wrong=wrong),
-        next_step="Find out who changed what; `mlops-ci reconcile` mends what can be." if wrong else "",
+        next_step=_next_step(found, wrong),
         notices=tuple(Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in wrong),
         source=source,
         details={
@@ -82,6 +82,12 @@ def _wrong(mover: ChampionMover, history: History, aliases: Any) -> list[str]:
     if named != state.champion and state.open is None:
         said.append(f"the alias '{mover.alias}' names {named or 'nothing'}, the ledger {state.champion}")
     return said
+
+
+def _next_step(found: list[VersionHistory], wrong: list[str]) -> str:
+    if wrong:
+        return "Find out who changed what; `mlops-ci reconcile` repairs what can be."
+    return "" if found else "The ledger begins with the first `mlops-ci promote`."
 
 
 def _headline(

@@ -212,7 +212,7 @@ def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Cha
         )
     if not output.exists():
         raise HoldoutError(
-            "`evaluation.score_command` ended well but wrote nothing to MLOPS_CI_OUTPUT",
+            "`evaluation.score_command` succeeded but wrote nothing to MLOPS_CI_OUTPUT",
             remedy="let it write a predictions file with the columns of `evaluation` to that path",
         )
     labels = tools.root / settings.evaluation.holdout if settings.evaluation.holdout else None

@@ -187,7 +187,7 @@ class WindowJudge:
             labelled = evaluation(**parts)
         except InvalidEvaluationError as problem:
             raise EvidenceError(
-                f"window {one.window.name}: {problem}", remedy="mend what writes `monitor.data`"
+                f"window {one.window.name}: {problem}", remedy="fix what writes `monitor.data`"
             ) from None
         return performance(self.holdout, labelled, self.policy, self.functions)
 

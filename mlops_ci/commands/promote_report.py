@@ -133,7 +133,7 @@ def _wording(
     out = earlier_rollback(case)
     if ref is not None:
         line = f"{name}: version {ref.version} is the champion" + (", but is not served" if trouble else "")
-        mend = "Mend the deployment, then run `mlops-ci reconcile`, or go back with `mlops-ci rollback`."
+        mend = "Fix the deployment, then run `mlops-ci reconcile`, or go back with `mlops-ci rollback`."
         return line, mend if trouble else "If it misbehaves, `mlops-ci rollback` goes back in seconds."
     if code == 0:
         return f"{name}: would be promoted", "Run this without --dry-run."
@@ -155,7 +155,7 @@ def _wording(
         )
     return (
         f"{name}: not promoted, could not tell whether it is safe",
-        "Mend what is said above; run it again.",
+        "Fix what is said above; run it again.",
     )
 
 

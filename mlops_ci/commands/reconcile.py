@@ -182,7 +182,7 @@ def _previous_and_deployed(
     pending = state.deployed is None or state.deployed.ok is False
     began = state.decision is not None and state.decision.event != "adopt"
     if began and pending and promotion.deploy_command and mover.tools.operate:
-        found.say(f"The deployment of version {state.champion} never ended well.")
+        found.say(f"The deployment of version {state.champion} never succeeded.")
         found.actions.append(
             Action(kind="deploy", target=mover.model, value=state.champion, applied=not dry_run)
         )
@@ -241,7 +241,7 @@ def _report(mover: ChampionMover, history: History, source: Source, found: _Find
         line, step = f"{name}: could not be brought together", "Do what is said above, then run this again."
     elif found.actions:
         done = all(action.applied for action in found.actions)
-        line, step = f"{name}: {'mended' if done else 'would be mended'}", ""
+        line, step = f"{name}: {'repaired' if done else 'would be repaired'}", ""
     elif state.champion is None:
         line, step = f"{name}: nothing was ever promoted", ""
     else:

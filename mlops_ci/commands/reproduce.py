@@ -152,7 +152,7 @@ def inside(root: Path, repository: Path, path: str, key: str) -> Path:
     if not place.exists():
         raise EvidenceError(
             f"{path}: the pipeline ran, but this file is not there ({key})",
-            remedy=f"make it an output of a stage in dvc.yaml, or mend {key} in mlops-ci.yaml",
+            remedy=f"make it an output of a stage in dvc.yaml, or fix {key} in mlops-ci.yaml",
         )
     if not place.resolve().is_relative_to(repository.resolve()):
         raise EvidenceError(

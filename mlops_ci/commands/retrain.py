@@ -230,6 +230,8 @@ def _summary(decision: Decision) -> str:
 def _next(decision: Decision, settings: Settings) -> str:
     if decision.trigger:
         return "What it trains goes through the same gate as every change."
+    if decision.why == "no windows":
+        return "Run `mlops-ci monitor` first: it judges production's windows."
     if decision.why == "unchanged data":
         path = settings.retrain.paths[0] if settings.retrain.paths else "PATH"
         return f"Put newer data there, and run `mlops-ci data update {path}`."

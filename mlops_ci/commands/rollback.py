@@ -153,7 +153,7 @@ def _report(  # noqa: PLR0913
         exit_code=ServiceError.exit_code if trouble else 0,
         headline=headline + (", but it is not served" if trouble else ""),
         summary=f"Reason: {reason}" if reason else "",
-        next_step="Mend the deployment, then run `mlops-ci reconcile`."
+        next_step="Fix the deployment, then run `mlops-ci reconcile`."
         if trouble
         else f"Version {before.champion} is not promoted again by itself: revert the change that made it.",
         champion=ref,

@@ -51,13 +51,13 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, wh
         state = f"approved by {approval.actor}" if approval else "waiting for approval"
         return f"{state}{_because(_open(gated) or why)}"
     if champion is None:
-        return "nothing is in production yet, so there is nothing to make worse"
+        return "there is no champion yet, so there is nothing to compare with"
     if verdict.verdict is Result.INCONCLUSIVE:
         outside = any(f.outcome is Outcome.INCONCLUSIVE and not inside(f) for f in gated if f.slice is None)
-        why = "the policy lets it pass" if outside else "every estimate is inside its margin"
+        why = "the policy lets it pass" if outside else "no measured loss is larger than its margin"
         return f"not settled, but merging is allowed: {why}"
     if gated and all(finding.outcome is Outcome.UNCHANGED for finding in gated):
-        return f"unchanged, it answers as {champion} does"
+        return f"unchanged, it makes the same predictions as {champion}"
     better = [f for f in gated if f.outcome is Outcome.BETTER and f.slice is None]
     if better:
         return f"better than {champion}{_because(_moves(better))}"
@@ -99,9 +99,10 @@ def _open(gated: Sequence[Finding]) -> str:
         return f"{place(one)} is not settled"
     margin, size = stated(one.tolerance, decimals(one)), fixed(abs(one.difference), decimals(one))
     if one.difference >= 0:
-        return f"{place(one)} looks no worse, but {one.n:,} rows cannot prove it"
+        unable = f"{one.n:,} rows" if one.interval is not None else "single numbers"
+        return f"{place(one)} looks no worse, but {unable} cannot prove it"
     side = "outside" if outside else "inside"
-    rows = f", and {one.n:,} rows cannot tell" if one.interval is not None else ""
+    rows = f", and {one.n:,} rows are too few to tell" if one.interval is not None else ""
     return f"{place(one)} looks {size} worse, {side} the margin {margin}{rows}"
 
 
@@ -160,17 +161,16 @@ def _decides(finding: Finding, verdict: Verdict) -> bool:
 def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approvable: bool) -> str:
     """Return the next step for the reader."""
     if verdict.verdict is Result.ERROR:
-        return "Mend what is said above and push again. A check that cannot tell never passes."
+        return "Fix the problem above and push again. No check passes without evidence that can be trusted."
     if verdict.verdict is Result.FAIL:
         return (
-            "Improve the candidate and push again. If the loss is wanted, change the margin in mlops-ci.yaml"
-            " in a pull request of its own, where the team can see it."
+            "Improve the candidate and push again. If the loss is intended, change the margin in"
+            " mlops-ci.yaml in a pull request of its own, where the team can see it."
         )
     if verdict.blocked:
-        return f"More labelled rows would settle it{_rows(verdict.findings)}."
+        return _settles(verdict.findings)
     if verdict.held and approval is None:
-        more = f"More labelled rows would settle it{_rows(verdict.findings)}. "
-        settle = more if verdict.verdict is Result.INCONCLUSIVE else ""
+        settle = f"{_settles(verdict.findings)} " if verdict.verdict is Result.INCONCLUSIVE else ""
         if not approvable:
             return f"{settle}In a pull request, someone with write access can approve it."
         return (
@@ -180,17 +180,22 @@ def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approva
     if verdict.held:
         return "The approval counts for this commit only: merge it, or push and ask again."
     if verdict.verdict is Result.INCONCLUSIVE:
-        return f"Merging is allowed. More labelled rows would settle it{_rows(verdict.findings)}."
+        return f"Merging is allowed. {_settles(verdict.findings)}"
     if not verdict.findings:
         return (
-            "Merging is allowed. Take in the model that is in production with `mlops-ci adopt`, so that"
-            " the next change is compared with it."
+            "Merging is allowed. If a model is in production already, make it the champion with"
+            " `mlops-ci adopt`, so that the next change is compared with it."
         )
-    return "Nothing: merging is safe as far as the policy asks."
+    return "Nothing to do: this is safe to merge."
 
 
-def _rows(findings: Sequence[Finding]) -> str:
-    needed = [
-        f.rows_needed for f in findings if f.outcome is Outcome.INCONCLUSIVE and f.gated and f.rows_needed
-    ]
-    return f" (about {max(needed):,} in all)" if needed else ""
+def _settles(findings: Sequence[Finding]) -> str:
+    """Say what would settle the findings that are open: rows, or predictions where there are none."""
+    pending = [finding for finding in findings if finding.outcome is Outcome.INCONCLUSIVE and finding.gated]
+    if pending and all(finding.n == 0 for finding in pending):
+        return (
+            "A file of predictions, one row per id, would let the gate prove it: name it as"
+            " `evaluation.predictions` in mlops-ci.yaml."
+        )
+    needed = [finding.rows_needed for finding in pending if finding.rows_needed]
+    return f"More labelled rows would settle it{f' (about {max(needed):,} in all)' if needed else ''}."

@@ -56,7 +56,7 @@ def mermaid_trend(report: Mapping[str, Any]) -> Markup:
         "```mermaid",
         "---",
         "config:",
-        "  xyChart: {height: 220, width: 700}",
+        "  xyChart: {height: 260, width: 700, yAxis: {labelFontSize: 11}}",
         f'  themeVariables: {{xyChart: {{plotColorPalette: "{_COLOUR}", backgroundColor: "transparent"}}}}',
         "---",
         "xychart-beta",

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from mlops_ci.core import formatting
 from mlops_ci.render import charts, diagrams, layout, pipeline_graph, timeline, trends
 from mlops_ci.render.budget import mark
-from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
+from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, lead, link, output, prose
 
 # Where a user's templates are, at the tip of the target branch.
 FOLDER = ".mlops-ci/templates/"
@@ -65,7 +65,7 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
         keep_trailing_newline=True,
         finalize=finalize,
     )
-    made.filters.update(formatting.FILTERS, prose=prose(form), link=link)
+    made.filters.update(formatting.FILTERS, prose=prose(form), lead=lead, output=output(form), link=link)
     made.globals.update(section=_section, **diagrams.GLOBALS, **trends.WORDS)
     if form == "html":
         made.globals.update(**charts.GLOBALS, **pipeline_graph.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 # No single value may fill a report; what is longer is cut, visibly.
 VALUE_LIMIT = 240
 PROSE_LIMIT = 1_000
+OUTPUT_LINES = 40
 
 # What has a meaning in GitHub's or GitLab's Markdown, or in HTML, becomes an entity.
 _SPECIAL = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_[]|~$<>&"}
@@ -78,6 +79,30 @@ def prose(form: str) -> Callable[[object], Markup]:
             for index, piece in enumerate(safe(part) for part in parts)
         ]
         return Markup("").join(pieces)
+
+    return filled
+
+
+# What is quoted below a problem starts with two spaces on each line.
+_QUOTED = re.compile(r"\n(?=  )")
+
+
+def lead(value: object) -> str:
+    """Return what a problem says first: what is wrong, without the output that shows it."""
+    return _QUOTED.split(str(value or ""), maxsplit=1)[0]
+
+
+def output(form: str) -> Callable[[object], Markup]:
+    """Return a filter for what is quoted below a problem: lines of output, as they stand."""
+    safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
+    frame = {"text": "{}", "markdown": "<pre>{}</pre>", "html": '<pre tabindex="0">{}</pre>'}[form]
+
+    def filled(value: object) -> Markup:
+        """Show what is quoted below a problem as a block of lines."""
+        quoted = _QUOTED.split(str(value or ""))[1 : OUTPUT_LINES + 1]
+        lines = [re.sub(r"^  (\| ?)?", "", line) for line in quoted]
+        shown = [safe(cut(line, VALUE_LIMIT).rstrip()) for line in lines]
+        return Markup(frame).format(Markup("\n").join(shown)) if shown else Markup("")  # noqa: S704 (ours)
 
     return filled
 

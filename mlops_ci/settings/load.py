@@ -21,7 +21,7 @@ from mlops_ci.settings.model import (
 )
 from mlops_ci.settings.policy import between_blocks, metric_problems, to_policy
 
-REMEDY = "mend these keys; the settings page of the documentation lists them all"
+REMEDY = "fix these keys; docs/reference/settings.md lists all of them"
 
 
 class _Loader(yaml.SafeLoader):

@@ -292,7 +292,7 @@ class TestBadInput:
         assert sum(column.drifted for column in report.columns) <= 2
 
     def test_not_a_table(self):
-        with pytest.raises(UsageError, match="is no table"):
+        with pytest.raises(UsageError, match="is not a table"):
             drift([1, 2], {"x": [1]})
 
     def test_a_damaged_profile(self):

@@ -49,6 +49,24 @@ def test_a_target_with_fractions_is_a_regression() -> None:
     assert not is_predictions(table("id price area"))
 
 
+def test_a_target_of_its_own_name_is_known_by_its_values() -> None:
+    intents = frozenset({"book", "cancel", "refund"})
+    values = {"intent": intents, "prediction": intents, "locale": frozenset({"de", "en"})}
+    columns = ("message", "locale", "intent", "prediction")
+    one = Table(path="p.csv", columns=columns, rows=9, distinct={"message": 9, "intent": 3}, values=values)
+    found = meaning(one)
+    assert found.parts == {"id": "message", "target": "intent", "prediction": "prediction"}
+    assert found.task == "classes"
+    assert is_predictions(one)
+
+
+def test_a_target_with_fractions_is_known_where_no_other_column_has_some() -> None:
+    one = table("sample quality predicted", numbers="quality predicted")
+    assert meaning(one).parts == {"id": "sample", "target": "quality", "prediction": "predicted"}
+    assert meaning(one).task == "numbers"
+    assert not is_predictions(table("sample alcohol quality predicted", numbers="alcohol quality predicted"))
+
+
 def test_scalars_know_their_direction_and_training_is_left_out() -> None:
     values = {"train": 1.0}
     found, unknown = gateable(

@@ -54,7 +54,7 @@ class EvaluationFiles:
         try:
             return evaluation(columns=further, **parts)
         except InvalidEvaluationError as error:
-            raise PredictionsError(f"{path}: {error}", remedy="mend the stage that writes it") from None
+            raise PredictionsError(f"{path}: {error}", remedy="fix the stage that writes it") from None
 
     def _join(self, path: Path, ids: Array, labels: Path, columns: Columns) -> Array:
         """Return the labels of the holdout file for these ids."""

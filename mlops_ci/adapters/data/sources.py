@@ -77,7 +77,7 @@ def _open_frame(source: Any, scratch: Path) -> Table:
     if isinstance(source, dict):
         return ArrowTable(pa.table(source), "the mapping")
     raise UsageError(
-        f"{name} is no table", remedy="give a path, a pandas or polars frame, or an Arrow table or stream"
+        f"{name} is not a table", remedy="give a path, a pandas or polars frame, or an Arrow table or stream"
     )
 
 

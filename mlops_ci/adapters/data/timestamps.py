@@ -55,7 +55,7 @@ def _times(array: Any, path: Path, column: str, setting: str) -> Array:
         array = array.cast(pa.timestamp("us", tz=kind.tz), safe=False)
     else:
         raise EvidenceError(
-            f"{path}: the column '{column}' holds no times but {kind}", remedy=f"mend `{setting}`"
+            f"{path}: the column '{column}' holds no times but {kind}", remedy=f"fix `{setting}`"
         )
     return np.asarray(pc.fill_null(array.cast(pa.int64()), int(GONE)).to_numpy(zero_copy_only=False))
 

@@ -123,7 +123,7 @@ def seconds(array: Any) -> NDArray[np.float64]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = numbers_of(array)
         return np.where(np.abs(values) > _MILLISECONDS, values / 1e3, values)
-    raise ValueError(f"{kind} is no time")
+    raise ValueError(f"{kind} is not a time")
 
 
 def numbers_of(array: Any) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class DvcConfig:
         except configparser.Error as error:
             raise UsageError(
                 f".dvc/config cannot be read: {error.message}",
-                remedy="Mend it, or write it with `dvc remote`.",
+                remedy="Fix it, or write it with `dvc remote`.",
             ) from error
 
     def cache_dir(self) -> Path | None:

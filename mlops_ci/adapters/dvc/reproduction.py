@@ -177,9 +177,7 @@ class Reproduction:
                 return self._ran(seen, before)
             if everything:
                 lacking = ", ".join(one.path for one in self.store.fetch(self.wanted))
-                raise PipelineError(
-                    f"the pipeline ran, but did not make {lacking}", remedy="Mend its stages."
-                )
+                raise PipelineError(f"the pipeline ran, but did not make {lacking}", remedy="Fix its stages.")
             everything = True
 
     def _ran(self, steps: Steps, before: str) -> PipelineRun:
@@ -248,7 +246,7 @@ def select_targets(project: Project, targets: Sequence[str]) -> list[str]:
         if project.complete and not project.select([target]):
             known = ", ".join(project.stages)
             raise UsageError(
-                f"`pipeline.targets` names '{target}', which is no stage of the pipeline",
+                f"`pipeline.targets` names '{target}', which is not a stage of the pipeline",
                 remedy=f"Name one of: {known}.",
             )
     return project.select(targets)

@@ -29,6 +29,7 @@ _STEPS: Sequence[tuple[StageState, re.Pattern[str]]] = (
     ("skipped", re.compile(r"^Verifying (?:outputs in frozen stage|data sources in stage): '(.+)'$")),
 )
 _FAILED = re.compile(r"failed to reproduce '([^']+)': *(.*)")
+_RAN = re.compile(r"^failed to run: (.+), exited with (\d+)$")
 _SHOWN = 15
 
 
@@ -212,11 +213,11 @@ def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError
     )
     if unknown and not _FAILED.search(text):
         return UsageError(
-            f"`pipeline.targets` names '{unknown[1]}', which is no stage of the pipeline",
+            f"`pipeline.targets` names '{unknown[1]}', which is not a stage of the pipeline",
             remedy="Name stages as `dvc stage list` does.",
         )
     if re.search(r"dvc\.yaml' (?:is invalid|validation failed)", text):
-        return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Mend dvc.yaml.")
+        return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Fix dvc.yaml.")
     if "unknown Git revision" in text:
         return UsageError("DVC does not find a git revision", remedy="Check out with `fetch-depth: 0`.")
     return _stage_failure(done, steps)
@@ -227,14 +228,14 @@ def _stage_failure(done: process.Completed, steps: Steps | None) -> PipelineErro
     if failed is None:
         return PipelineError(
             f"DVC failed (exit status {done.returncode}){_last_lines(_said(done))}",
-            remedy="Run `dvc repro` and mend what it says.",
+            remedy="Run `dvc repro` and fix what it says.",
         )
-    name, reason = failed[1], failed[2]
+    name, reason = failed[1], _RAN.sub(r"`\1` exited with \2", failed[2])
     if steps is not None and steps.running == name:
         shown = [line for line in steps.output if not _FAILED.search(line)]
         return PipelineError(
             f"stage '{name}' failed: {reason or 'see its output'}{_last_lines(shown)}",
-            remedy=f"Run `dvc repro {name}` and mend the stage.",
+            remedy=f"Run `dvc repro {name}` and fix the stage.",
         )
     return PipelineError(
         f"stage '{name}' cannot run: {reason or 'see the output of DVC'}{_last_lines(_said(done)[:-1])}",

@@ -58,7 +58,7 @@ def load_yaml(path: Path) -> Any:
         return value
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         said = " ".join(str(error).split())[:500]
-        raise PipelineError(f"{path.name} is not valid YAML: {said}", remedy=f"Mend {path.name}.") from error
+        raise PipelineError(f"{path.name} is not valid YAML: {said}", remedy=f"Fix {path.name}.") from error
 
 
 def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
@@ -72,12 +72,12 @@ def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
     content = load_yaml(path) or {}
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(stages, (dict, type(None))):
-        raise PipelineError(f"{path.name} has no mapping `stages`", remedy=f"Mend {path.name}.")
+        raise PipelineError(f"{path.name} has no mapping `stages`", remedy=f"Fix {path.name}.")
     found: list[DeclaredStage] = []
     complete = True
     variables = content.get("vars") or []
     if not isinstance(variables, list):
-        raise PipelineError(f"{path.name}: `vars` is no list", remedy=f"Mend {path.name}.")
+        raise PipelineError(f"{path.name}: `vars` is not a list", remedy=f"Fix {path.name}.")
     shared = _context(path.parent, variables, defaults=True)
     for name, body in (stages or {}).items():
         try:

@@ -144,7 +144,7 @@ def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
     lines = []
     for name, value in values.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{name!r} is no name of an output")
+            raise ValueError(f"{name!r} is not a valid name of an output")
         delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
         lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
     with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:

@@ -103,9 +103,21 @@ class TerminalForge:
         self._target = target
 
     def source(self) -> Source:
-        """Return HEAD and the tip of the target branch."""
-        target, base = self._repository.target_tip(self._target) or (self._target or "", "")
-        return Source(head=self._repository.head(), base=base, target=target, time=self._time)
+        """Return HEAD and the tip of the target branch.
+
+        Raises
+        ------
+        UsageError
+            If the target branch was named, and there is none of this name.
+        """
+        head, tip = self._repository.head(), self._repository.target_tip(self._target)
+        if tip is None and self._target:
+            raise UsageError(
+                f"there is no branch '{self._target:.80}', neither on origin nor here",
+                remedy="Fetch it (`git fetch origin`), or name another with --target.",
+            )
+        target, base = tip or ("", "")
+        return Source(head=head, base=base, target=target, time=self._time)
 
     def pull_request(self) -> PullRequest | None:
         """Return None: a terminal has no pull request."""

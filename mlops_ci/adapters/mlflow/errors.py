@@ -122,7 +122,7 @@ def translated(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCi
         return ServiceError(
             "MLflow",
             f"{address} is older than MLflow 3, cannot {purpose}",
-            remedy="Upgrade the server to MLflow 3.1 or newer; `mlflow db upgrade` mends its database.",
+            remedy="Upgrade the server to MLflow 3.1 or newer; `mlflow db upgrade` fixes its database.",
         )
     if code == "ENDPOINT_NOT_FOUND" or "not in a valid JSON format" in whole:
         text = "it does not answer as an MLflow server does"

@@ -90,7 +90,7 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, str) or value is None or not math.isfinite(value):
             raise EvidenceError(
                 f"metric '{name}' is {value!r}, not a finite number",
-                remedy="Mend the evaluation stage: a metric that could not be computed must not be written.",
+                remedy="Fix the evaluation stage: a metric that could not be computed must not be written.",
             )
     return {key(name): float(value) for name, value in metrics.items()}
 
@@ -203,7 +203,7 @@ def local_files(path: Path) -> Iterator[tuple[str, int]]:
         for name in files:
             file = Path(root, name)
             if not file.is_file():
-                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or mend the link.")
+                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or fix the link.")
             yield file.relative_to(path).as_posix(), file.stat().st_size
 
 

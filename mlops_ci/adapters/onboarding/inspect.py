@@ -22,6 +22,8 @@ from mlops_ci.core.table_files import is_table
 from mlops_ci.errors import MlopsCiError
 
 _LARGEST = 200 * 2**20
+# A column of more distinct values holds no classes.
+_MOST_VALUES = 200
 _INSTALLS = (
     ("uv.lock", 'pip install uv && uv sync --locked && echo "$PWD/.venv/bin" >> "$GITHUB_PATH"'),
     (
@@ -200,12 +202,17 @@ def _table(root: Path, name: str) -> Table:
         for column, values in plain.items()
         if values.dtype.kind == "f" and not np.array_equal(values, np.floor(values), equal_nan=True)
     }
-    distinct = {
-        column: len(set(map(str, values.tolist()))) if values.dtype.kind == "O" else len(np.unique(values))
+    unlike = {
+        column: set(map(str, values.tolist() if values.dtype.kind == "O" else np.unique(values).tolist()))
         for column, values in plain.items()
     }
     return Table(
-        path=name, columns=tuple(columns), rows=rows, distinct=distinct, numbers=frozenset(fractions)
+        path=name,
+        columns=tuple(columns),
+        rows=rows,
+        distinct={column: len(values) for column, values in unlike.items()},
+        numbers=frozenset(fractions),
+        values={column: frozenset(some) for column, some in unlike.items() if len(some) <= _MOST_VALUES},
     )
 
 

@@ -21,7 +21,7 @@ class LocalWorkTree:
         try:
             return place.read_text(encoding="utf-8") if place.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read as text: {error}", remedy="mend or move it") from None
+            raise UsageError(f"{path} cannot be read as text: {error}", remedy="fix or move it") from None
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all."""

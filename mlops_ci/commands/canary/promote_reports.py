@@ -67,7 +67,7 @@ def started(mover: ChampionMover, told: Report, settings: CanarySettings, troubl
     step = "`mlops-ci canary look`, on a schedule, rolls it back or makes it the champion."
     if trouble:
         line = f"{mover.model}: version {version} is a canary, but gets no traffic yet"
-        step = "Mend `promotion.deploy_command`; the next `mlops-ci canary look` tries again."
+        step = "Fix `promotion.deploy_command`; the next `mlops-ci canary look` tries again."
     return replace(
         told,
         exit_code=ServiceError.exit_code if trouble else 0,

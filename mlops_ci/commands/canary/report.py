@@ -166,7 +166,7 @@ def _wording(name: str, canary: Canary, outcome: str, trouble: str, *, dry_run: 
     if trouble:
         return (
             f"{name}: the canary of version {version} is not served as decided",
-            "Mend `promotion.deploy_command`; the next `mlops-ci canary look` tries again.",
+            "Fix `promotion.deploy_command`; the next `mlops-ci canary look` tries again.",
         )
     if outcome == Outcome.ROLLBACK:
         because = f": {reason}" if reason else ""

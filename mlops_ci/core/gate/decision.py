@@ -103,12 +103,20 @@ def _open_notice(pending: Sequence[Finding], outside: Sequence[Finding], *, held
         return f"Not settled: {names}. The policy blocks what is not proven."
     if held and outside:
         wide = ", ".join(finding.metric for finding in outside)
-        return f"Not settled: {names}; outside the margin: {wide}. Someone has to approve this merge."
+        which = f"{names}; outside the margin: {wide}" if wide != names else f"{names}, outside the margin"
+        return f"Not settled: {which}. Someone has to approve this merge."
     if held:
         return f"Not settled: {names}. The policy asks for an approval."
+    if outside:
+        return (
+            f"Not settled: {names}. The policy lets it pass, although a measured loss is beyond the margin."
+        )
+    why = (
+        "The holdout is too small to prove"
+        if any(finding.interval is not None for finding in pending)
+        else "Single numbers cannot prove"
+    )
     return (
-        f"Not settled: {names}. The holdout is too small to prove that the candidate is no worse; "
-        "what was measured lies inside the margin, so merging is allowed."
-        if not outside
-        else f"Not settled: {names}. The policy lets it pass, although a loss beyond the margin was measured."
+        f"Not settled: {names}. {why} that the candidate is no worse; no measured loss is larger than its "
+        "margin, so merging is allowed."
     )

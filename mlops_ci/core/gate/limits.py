@@ -36,7 +36,11 @@ def limits_alone(candidate: Results, policy: Policy, functions: Functions) -> Ve
         drafts += [one for one in found if one.finding.versus == "limit" or _unknown(one)]
     findings = correct_family([one.finding for one in drafts], policy.alpha)
     return decide(
-        [with_sentence(finding, draft, policy.alpha) for finding, draft in zip(findings, drafts, strict=True)], policy
+        [
+            with_sentence(finding, draft, policy.alpha)
+            for finding, draft in zip(findings, drafts, strict=True)
+        ],
+        policy,
     )
 
 

@@ -71,7 +71,7 @@ def _limit(finding: Finding, confidence: float, doubt: str) -> str:
         return f"{text}: the {bound} is kept."
     if finding.outcome is Outcome.WORSE:
         return f"{text}: the {bound} is broken."
-    return f"{text}, but {doubt or f'{finding.n:,} rows cannot tell'} whether the {bound} is kept."
+    return f"{text}, but {doubt or f'{finding.n:,} rows are too few to tell'} whether the {bound} is kept."
 
 
 def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
@@ -79,21 +79,21 @@ def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
     difference, margin = finding.difference or 0.0, finding.tolerance
     size = fixed(abs(difference), decimals(finding))
     side = "inside" if difference >= -margin else "outside"
-    looks = (
-        f"{place(finding)} looks {size} {'better' if difference > 0 else 'worse'}{span}, {side} {accepted}"
-        if difference
-        else f"{place(finding)} looks the same{span}"
-    )
+    looks = f"{place(finding)} looks the same{span}"
+    if difference > 0:
+        looks = f"{place(finding)} looks {size} better{span}"
+    if difference < 0:
+        looks = f"{place(finding)} looks {size} worse{span}, {side} {accepted}"
     if finding.interval is not None and finding.interval[1] < 0:
         looks += ", a proven loss whose size is not settled"
     if finding.interval is None:
-        why = doubt or "two bare numbers cannot be told from chance"
+        why = doubt or "one number of each model cannot tell a real change from chance"
     elif doubt:
         why = doubt
     elif finding.adjusted_pvalue is not None and finding.interval[1] < -margin:
         why = "this could be chance, given how many metrics were looked at"
     else:
-        why = f"{finding.n:,} rows cannot tell"
+        why = f"{finding.n:,} rows are too few to tell"
     needed = f"; about {finding.rows_needed:,} rows would settle it" if finding.rows_needed else ""
     return f"{looks}, but {why}{needed}."
 

@@ -9,7 +9,7 @@ from mlops_ci.core.gate.proportions import Floats, null_shares, tango_statistic
 
 #: Expected discordant rows above which the normal tail is as good.
 MANY_DISCORDANT = 2000.0
-#: Rows below which both bounds are mended, also where they prove nothing.
+#: Rows below which both bounds are corrected, also where they prove nothing.
 FEW_ROWS = 50
 
 

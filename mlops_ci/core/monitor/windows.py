@@ -25,7 +25,7 @@ def length_of(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,5})\s*([mhdw])", text.strip())
     if found is None or int(found[1]) == 0:
-        raise InvalidLengthError(f"'{text}' is no length of time: write 15m, 6h, 1d or 2w")
+        raise InvalidLengthError(f"'{text}' is not a length of time: write 15m, 6h, 1d or 2w")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 

@@ -25,7 +25,7 @@ class Check:
     remedy
         What to do, as an imperative; empty if all is well.
     exit_code
-        Of a failed one: 2 to be mended here, 4 a service that did not answer, 5 no evidence.
+        Of a failed one: 2 to be fixed here, 4 a service that did not answer, 5 no evidence.
     """
 
     subject: str
@@ -56,6 +56,6 @@ def skipped(subject: str, message: str) -> Check:
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """Return what `doctor` ends with: what must be mended here comes before what may pass by itself."""
+    """Return what `doctor` ends with: what must be fixed here comes before what may pass by itself."""
     codes = {check.exit_code for check in checks if check.state == "failed"}
     return next((code for code in (2, 5, 4) if code in codes), 0)

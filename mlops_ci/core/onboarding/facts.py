@@ -23,6 +23,8 @@ class Table:
         Number of distinct values by column.
     numbers
         Columns that hold numbers with fractions.
+    values
+        The values themselves as text, of columns that have few.
     """
 
     path: str
@@ -30,6 +32,7 @@ class Table:
     rows: int | None = None
     distinct: Mapping[str, int] = field(default_factory=dict)
     numbers: frozenset[str] = frozenset()
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ def row_metrics(means: Meaning, rows: int | None) -> tuple[ProposedMetric, ...]:
 
 def _auc() -> ProposedMetric:
     return ProposedMetric(
-        name="roc_auc", fields={"margin": 0.01}, why="of y_score; `gate: false` would only show it"
+        name="roc_auc", fields={"margin": 0.01}, why="needs y_score; `gate: false` only shows it"
     )
 
 
@@ -80,6 +80,4 @@ def scalar_metric(one: Scalar) -> ProposedMetric:
         "margin": "2%" if one.relative else 0.01,
         "on_point": "fail",
     }
-    return ProposedMetric(
-        name=one.name, fields=fields, why="a number alone: its loss cannot be told from chance"
-    )
+    return ProposedMetric(name=one.name, fields=fields, why="a single number: its loss may be chance")

@@ -14,7 +14,7 @@ from mlops_ci.core.onboarding.production import training_data
 from mlops_ci.core.onboarding.scalars import gateable
 from mlops_ci.core.table_files import is_table
 
-DEFAULT_PREDICTIONS = "reports/predictions.csv"
+DEFAULT_PREDICTIONS = "predictions.csv"
 
 _MODEL_SUFFIX = re.compile(
     r"\.(pkl|pickle|joblib|skops|pt|pth|ckpt|safetensors|onnx|h5|keras|bin|model|ubj|cbm|txt|json)$",
