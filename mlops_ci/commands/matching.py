@@ -42,6 +42,7 @@ def columns_of(settings: Settings) -> Columns:
         score=evaluation.score,
         group=evaluation.group,
         weight=evaluation.weight,
+        time=evaluation.time,
         further=tuple(dict.fromkeys(further)),
         required=frozenset(further) | _written(evaluation),
     )
@@ -49,7 +50,7 @@ def columns_of(settings: Settings) -> Columns:
 
 def _written(evaluation: EvaluationSettings) -> frozenset[str]:
     names: list[str] = []
-    for key in ("target", "prediction", "score", "group", "weight"):
+    for key in ("target", "prediction", "score", "group", "weight", "time"):
         value = getattr(evaluation, key)
         if key in evaluation.model_fields_set and value:
             names += [value] if isinstance(value, str) else value

@@ -15,8 +15,8 @@ from mlops_ci.commands.drift import options_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Array, Evaluation, InvalidEvaluationError, canonical, evaluation
-from mlops_ci.core.monitor.delayed_labels import learned
-from mlops_ci.core.monitor.estimate import METRICS, Basis, Estimated, estimated
+from mlops_ci.core.monitor.estimate import Basis, Estimated, estimated
+from mlops_ci.core.monitor.expected import METRICS
 from mlops_ci.core.monitor.performance import performance
 from mlops_ci.core.monitor.record import Watched, misses
 from mlops_ci.core.monitor.windows import written
@@ -204,7 +204,7 @@ class WindowJudge:
             for name, rule in self.policy.metrics.items()
             if rule.metric in METRICS and rule.source is None and rule.average == "binary"
         }
-        history = {metric: learned(misses(past, name, self.champion)) for name, metric in named.items()}
+        history = {metric: misses(past, name, self.champion) for name, metric in named.items()}
         found = estimated(self.basis, score, alarm, list(dict.fromkeys(named.values())), history=history)
         return {name: found[metric] for name, metric in named.items() if metric in found}
 

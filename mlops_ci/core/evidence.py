@@ -43,6 +43,8 @@ class Evaluation:
         Cluster of each row (a user, a device), shape (n,), or None: rows of one group are dependent.
     weight
         Weight of each row, shape (n,), finite and >= 0, or None.
+    time
+        When each row was, in microseconds since 1970 (UTC), shape (n,), or None.
     columns
         Further columns by name, each of shape (n,): slices and per-row metrics.
     """
@@ -54,6 +56,7 @@ class Evaluation:
     score_labels: tuple[str, ...] = ()
     group: Array | None = None
     weight: Array | None = None
+    time: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -73,6 +76,7 @@ class Evaluation:
             score=pick(self.score),
             group=pick(self.group),
             weight=pick(self.weight),
+            time=pick(self.time),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
 
@@ -87,7 +91,7 @@ class Evaluation:
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256(self._holdout_digest.encode())
-        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight")}
+        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight", "time")}
         for name, values in [*parts.items(), *sorted(self.columns.items())]:
             if values is not None:
                 digest.update(name.encode() + b"\0")

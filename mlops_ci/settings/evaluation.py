@@ -30,6 +30,8 @@ class EvaluationSettings(Block):
     """Column of the unit that rows belong to (user, device): rows of one group are dependent."""
     weight: str | None = None
     """Column of row weights."""
+    time: str | None = None
+    """Column of when each row was: `monitor` learns from it how far estimates without labels may be off."""
     slices: list[str | SliceSettings] = []
     """Columns whose values are compared one by one."""
     positive: str | None = None

@@ -57,6 +57,7 @@ class Columns:
     score: str | Sequence[str] | None = None
     group: str | None = None
     weight: str | None = None
+    time: str | None = None
     further: Sequence[str] = ()
     required: frozenset[str] = frozenset()
 

@@ -171,7 +171,7 @@ def misses(records: Iterable[Watched], metric: str, champion: str) -> list[Miss]
         estimate, real = one.estimates.get(metric), one.performance.get(metric)
         if one.champion == champion and estimate and real and real.get("value") is not None:
             found.append(miss_of(estimate, float(real["value"])))
-    return found
+    return [one for one in found if one is not None]
 
 
 def usual_rows(records: Iterable[Watched], before: str, last: int = 8) -> float | None:
