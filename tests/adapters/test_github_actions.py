@@ -119,7 +119,7 @@ def test_an_output_cannot_set_another(tmp_path: Path) -> None:
     set_outputs(env, {"reason": "x\nEOF\nverdict=pass\nverdict<<EOF\npass\nEOF"})
 
     assert list(read_outputs(tmp_path / "file")) == ["reason"]
-    with pytest.raises(ValueError, match="no name of an output"):
+    with pytest.raises(ValueError, match="not a valid name of an output"):
         set_outputs(env, {"a\nb": "x"})
 
 
