@@ -185,15 +185,16 @@ def _watched(command: list[str], root: Path, environment: dict[str, str]) -> dic
     """Run a command; return its time, and the most memory that it and all its children held at once."""
     start, used, own, together = time.perf_counter(), 0.0, 0.0, 0.0
     with (root.parent / "said.txt").open("w+") as said:
-        process = psutil.Popen(command, cwd=root, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        watched = psutil.Process(process.pid)
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
             with contextlib.suppress(psutil.NoSuchProcess):
-                held = process.memory_info().rss
-                own, used = max(own, held), sum(process.cpu_times()[:2])
-                for child in process.children(recursive=True):
+                held = watched.memory_info().rss
+                own, used = max(own, held), sum(watched.cpu_times()[:2])
+                for child in watched.children(recursive=True):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         held += child.memory_info().rss
                 together = max(together, held)
