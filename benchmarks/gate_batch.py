@@ -35,7 +35,7 @@ from mlops_ci.core.gate.proportions import tango_statistic
 from mlops_ci.core.gate.standard_error import (
     LEAST_GROUPS,
     LEAST_ROWS,
-    leaning,
+    skewed_quantile,
     skewness,
     spread_of,
 )
@@ -325,8 +325,8 @@ class Shared:
         plain = stdtrit(self.groups - 1, 1 - ALPHA)
         enough = self.groups >= LEAST_GROUPS
         return (
-            enough & (statistic > leaning(plain, self.lean)),
-            enough & (statistic < -leaning(plain, -self.lean)),
+            enough & (statistic > skewed_quantile(plain, self.lean)),
+            enough & (statistic < -skewed_quantile(plain, -self.lean)),
             self.difference - plain * self.error > -margin,
         )
 

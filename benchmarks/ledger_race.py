@@ -29,7 +29,7 @@ from benchmarks.servers import mlflow_on_postgres, mlflow_on_sqlite
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.commands.champion import ChampionMover
-from mlops_ci.core.ledger import moves, project
+from mlops_ci.core.ledger_state import moves, state_of
 from mlops_ci.errors import ConflictError
 from mlops_ci.settings import Settings
 
@@ -81,7 +81,7 @@ def by_ledger(number: int, uri: str, remote: Path, rounds: int, barrier: Any, re
                 history = mover.read()
             # The losers help: whoever meets an unfinished decision finishes it.
             mover.apply_decision(history)
-            results.put((round_, number, won, entry.nonce, project(mover.read()).champion))
+            results.put((round_, number, won, entry.nonce, state_of(mover.read()).champion))
             barrier.wait()
             barrier.wait()
 
@@ -162,7 +162,7 @@ def run(promoters: int, rounds: int, uri: str | None = None) -> dict[str, Any]:
         disagreeing: list[int] = []
 
         def compare_all(round_: int, _: Any) -> None:
-            champion = project(ledger.read(MODEL)).champion
+            champion = state_of(ledger.read(MODEL)).champion
             if registry.aliases(MODEL).get("champion") != champion:
                 disagreeing.append(round_)
 
@@ -187,7 +187,7 @@ def run(promoters: int, rounds: int, uri: str | None = None) -> dict[str, Any]:
                 "promotions in the ledger": len(intents),
                 "winners missing from the ledger": len(set(won) - {entry.nonce for entry in intents}),
                 "entries twice": len(history.entries) - len({entry.nonce for entry in history.entries}),
-                "promotions not finished": int(project(history).open is not None),
+                "promotions not finished": int(state_of(history).open is not None),
                 "rounds after which alias and ledger differ": len(disagreeing),
                 "losers that saw the winner": sum(
                     o[4] == str(1 + next(w[1] for w in found if w[2]))

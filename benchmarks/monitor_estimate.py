@@ -13,7 +13,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ import pandas as pd
 
 from benchmarks.monitor_streams import TASKS, Part, Stream, stream, turned
 from benchmarks.peers.environments import python_of
-from mlops_ci.core.monitor.delayed_labels import Miss, learned, miss_of
-from mlops_ci.core.monitor.estimate import Estimated, basis_of, cells_of, estimated, values
+from mlops_ci.core.monitor.delayed_labels import Miss, Transfer, miss_of
+from mlops_ci.core.monitor.estimate import Estimated, basis_of, estimated
+from mlops_ci.core.monitor.expected import cells_of, values
 
 METRICS = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
 Found = dict[str, list[tuple[float, float, float]]]
@@ -58,21 +59,33 @@ def truth(part: Part) -> dict[str, float]:
 
 def bare(given: Stream) -> list[dict[str, Estimated]]:
     """Return our estimates of each window, before any label came."""
-    basis = basis_of(given.holdout.score, given.holdout.positive)
+    held = given.holdout
+    basis = basis_of(held.score, held.positive, held.alarm, given.period)
     return [estimated(basis, part.score, part.alarm, METRICS) for part in given.windows]
 
 
-def ours(said: Sequence[Mapping[str, Estimated]], labels: Known, *, learns: bool) -> Found:
-    """Return our estimates; with `learns`, each window's labels are known by the time of the next but one."""
+def ours(
+    said: Sequence[Mapping[str, Estimated]], labels: Known, *, learns: bool, times: bool = True
+) -> Found:
+    """Return our estimates.
+
+    With `learns`, each window's labels are known by the time of the next but one; without `times`, the
+    holdout's rows have none.
+    """
     found: Found = {name: [] for name in METRICS}
-    past: dict[str, list[Miss]] = {name: [] for name in METRICS}
+    past: dict[str, list[Miss | None]] = {name: [] for name in METRICS}
     for place, window in enumerate(said):
-        for name, one in window.items():
-            taught = learned(past[name][: max(place - 1, 0)] if learns else [])
-            value, wide = one.value + taught.correction, taught.widening * one.half
-            found[name].append((value, value - wide, value + wide))
-            kept = {"value": value, "half": one.half, "correction": taught.correction}
-            past[name].append(miss_of(kept, labels.real[place][name]))
+        for name in METRICS:
+            one, real = window.get(name), labels.real[place][name]
+            if one is None:
+                found[name].append((np.nan, np.nan, np.nan))
+                past[name].append(None)
+                continue
+            before = [miss for miss in past[name][: max(place - 1, 0)] if miss] if learns else []
+            taught = (one if times else replace(one, transfer=Transfer())).taught(before)
+            found[name].append((taught.value, taught.lower, taught.upper))
+            kept = {"value": taught.value, "half": taught.half, "correction": taught.correction}
+            past[name].append(miss_of(kept, real) if np.isfinite(real) else None)
     return found
 
 
@@ -153,7 +166,10 @@ def judged(
     for name in METRICS:
         y = np.array([one[name] for one in labels.real])
         e, low, high = (np.array(column) for column in zip(*found[name], strict=True))
-        moved, off = labels.changed[name], np.abs(e - y)
+        # A window without an alarm has no precision, estimated or real.
+        told = np.isfinite(e) & np.isfinite(y)
+        e, y, low, high = e[told], y[told], low[told], high[told]
+        moved, off = labels.changed[name][told], np.abs(e - y)
         bounded = bool(np.isfinite(low).all())
         rows.append(
             Row(
@@ -175,26 +191,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("streams", nargs="*", default=list(TASKS))
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="another half of the beginning is held out")
     options = parser.parse_args()
     python = "left out" if options.no_peer else python_of("nannyml")
     for name in options.streams:
-        base = stream(name)
+        base = stream(name, options.seed)
         # Neither sees a label of a window: what they say of a stream holds for its turned twin as well.
         said = bare(base)
         peer = nannyml(base, python) if isinstance(python, Path) else None
         if peer is None:
             print(f"NannyML: {python}")
         kept = []
-        for given in (base, turned(base)):
+        for given in (base,) if options.seed else (base, turned(base)):
             labels = known(given)
             rows = judged(given, labels, "constant", constant(given))
+            untimed = ours(said, labels, learns=False, times=False)
+            rows += judged(given, labels, "mlops-ci, no times", untimed)
             rows += judged(given, labels, "mlops-ci", ours(said, labels, learns=False))
             rows += judged(given, labels, "mlops-ci, labels later", ours(said, labels, learns=True))
             rows += judged(given, labels, "NannyML 0.13.1 CBPE", peer) if peer else []
             kept += [asdict(row) for row in rows]
             for row in rows:
                 print(line(row), flush=True)
-        (RESULTS / f"monitor_estimate-{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+        called = f"{name}-seed{options.seed}" if options.seed else name
+        (RESULTS / f"monitor_estimate-{called}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def line(row: Row) -> str:

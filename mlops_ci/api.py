@@ -110,7 +110,7 @@ def compare(
 
 
 def policy_and_columns(mapping: Mapping[str, Any]) -> tuple[CorePolicy, Columns]:
-    """Return the policy of settings, and what the columns of predictions mean in them."""
+    """Return the policy of the settings, and the roles of the columns of predictions."""
     from mlops_ci.settings import policy_from_mapping  # noqa: PLC0415 (pydantic: half a second)
 
     policy = policy_from_mapping(mapping)
@@ -143,7 +143,7 @@ def functions_of(policy: CorePolicy) -> dict[str, Callable[..., Any]]:
 
 
 def _columns(evaluation_keys: Mapping[str, Any], policy: CorePolicy) -> Columns:
-    """Return what columns mean; those that were written down are required, the others may be missing."""
+    """Return the roles of columns; those set explicitly are required, the others may be missing."""
     further = [column for rule in policy.metrics.values() for column in rule.slices]
     further += [rule.column for rule in policy.metrics.values() if rule.column]
     written = {
@@ -165,7 +165,7 @@ def _columns(evaluation_keys: Mapping[str, Any], policy: CorePolicy) -> Columns:
 
 
 def _side(side: Any, columns: Columns, name: str) -> Any:
-    """Return one side as the core takes it."""
+    """Convert one side to what the core accepts."""
     if isinstance(side, (str, Path)):
         from mlops_ci.adapters.data.evaluations import EvaluationFiles  # noqa: PLC0415 (pyarrow)
         from mlops_ci.adapters.data.frames import TableReader  # noqa: PLC0415

@@ -96,7 +96,7 @@ def drift(reference: Any, current: Any, **options: Any) -> DriftReport:
     try:
         return _compare(reference, current, settings_from(options))
     except InvalidDriftSettingsError as problem:
-        raise UsageError(str(problem), remedy="mend this setting of drift") from problem
+        raise UsageError(str(problem), remedy="fix this setting of drift") from problem
 
 
 def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftReport:
@@ -126,7 +126,7 @@ def _compare(reference: Any, current: Any, settings: DriftSettings) -> DriftRepo
 def _classes(
     sides: Sequence[Profile], given: Sequence[Any], settings: DriftSettings, kinds: dict[str, str]
 ) -> list[Profile]:
-    """Take a label or prediction of few whole values as classes."""
+    """Treat a label or prediction with few distinct whole values as classes."""
     named = [name for name in (settings.target, settings.prediction) if name is not None]
     for name in named:
         if (
@@ -176,8 +176,9 @@ def _is_profile(given: Any) -> bool:
 
 
 def _stored(data: Any) -> Profile | None:
-    """Return a profile from its file, or None if this is no such file."""
-    from mlops_ci.core.drift.profile import InvalidProfileError, Profile  # noqa: PLC0415
+    """Return a profile from its file, or None if the file is not a profile."""
+    from mlops_ci.core.drift.column_profile import InvalidProfileError  # noqa: PLC0415
+    from mlops_ci.core.drift.profile import Profile  # noqa: PLC0415
     from mlops_ci.errors import EvidenceError  # noqa: PLC0415
 
     if not isinstance(data, (str, Path)) or not str(data).endswith(".json") or not Path(data).is_file():

@@ -1,4 +1,4 @@
-"""What can go wrong, one class a failure: each has an exit code and a remedy in its message.
+"""Errors: one class per kind of failure, each with an exit code and a remedy in its message.
 
 ::
 
@@ -7,7 +7,7 @@
     │   └── SettingsError (2)      mlops-ci.yaml does not say what it must
     ├── ServiceError (4)           MLflow, the DVC remote or the forge failed: try again
     │   └── ConflictError (4)      someone else changed the same thing at the same time
-    └── EvidenceError (5)          nothing trustworthy to decide on: mend it
+    └── EvidenceError (5)          nothing trustworthy to decide on: fix it
         ├── PipelineError (5)      the DVC pipeline could not be reproduced
         ├── PredictionsError (5)   a predictions file cannot be read as an evaluation
         └── HoldoutError (5)       the two models were not scored on the same rows

@@ -1,4 +1,4 @@
-"""A pytest plugin: the fixture `model_gate` gates in a test suite, with the statistics of `mlops-ci check`.
+"""A pytest plugin: the fixture `model_gate` runs the gate's statistics inside a test suite.
 
 Loaded by pytest on its own where mlops-ci is installed::
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def model_gate() -> Callable[..., Verdict]:
-    """Return `gate`: it fails the test where merging would make the model worse, or nobody can tell."""
+    """Return `gate`, which fails the test if merging would make the model worse, or if that is unknown."""
     return gate
 
 
@@ -32,7 +32,7 @@ def gate(
     inconclusive: str = "auto",
     **options: Any,
 ) -> Verdict:
-    """Compare two models on the same rows, and fail the test where merging would make the model worse.
+    """Compare two models on the same rows, and fail the test if merging would make the model worse.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def gate(
 
 
 def _policy(policy: Any) -> Any:
-    """Return margins by metric as a policy's mapping; what is one already stays."""
+    """Return margins by metric as a policy's mapping; return a policy's mapping unchanged."""
     blocks = {"metrics", "gate", "evaluation"}
     if not isinstance(policy, Mapping) or set(policy) & blocks:
         return policy

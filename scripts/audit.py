@@ -46,7 +46,7 @@ def judge(found: list[dict[str, Any]] | None, printed: str, required: bool) -> t
         said = "no vulnerability service answered: nothing is known about any package, this is no clean bill"
         return (1 if required else 0), [said]
     said = [
-        f"{one['name']} {one['version']}: {each['id']}, mended in {', '.join(each['fix_versions']) or 'no version'}"
+        f"{one['name']} {one['version']}: {each['id']}, fixed in {', '.join(each['fix_versions']) or 'no version'}"
         for one in looked_up
         for each in one["vulns"]
     ]

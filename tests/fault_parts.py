@@ -35,7 +35,7 @@ from mlops_ci.adapters.mlflow import s3 as store_s3
 from mlops_ci.commands.check import check
 from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.commands.reproduce import reproduce
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.errors import MlopsCiError, ServiceError
 from mlops_ci.render import FORMS, render
 
@@ -213,7 +213,7 @@ class World:
         before, after = ("1", "2") if verb == "promote" else ("2", "1")
         calm.reconcile(merged=False)
         history, aliases = calm.history(), calm.aliases()
-        state = project(history)
+        state = state_of(history)
         if aliases.get("champion") not in (before, after) or (
             history.entries and state.champion != aliases["champion"]
         ):

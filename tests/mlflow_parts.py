@@ -20,6 +20,7 @@ from typing import Any
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
+from mlops_ci.core.report import ModelRef
 
 
 @dataclass(frozen=True)
@@ -166,3 +167,11 @@ def saved_model(folder: Path) -> tuple[Any, Any]:
     trusted = ["sklearn.tree._tree.Tree"]  # what skops asks for with this estimator
     mlflow.sklearn.save_model(model, str(folder), input_example=rows[:2], skops_trusted_types=trusted)
     return model, rows
+
+
+def promoted(registry: MlflowRegistry, folder: Path, seed: str = "a", **changes: Any) -> ModelRef:
+    """Record a candidate, register it as a version, and make that the champion."""
+    record = candidate(folder, seed, **changes)
+    version = registry.create_version(record.model, registry.record(record), {"mlops_ci.verdict": "pass"})
+    registry.set_alias(record.model, "champion", str(version.version))
+    return version

@@ -35,12 +35,13 @@ from mlops_ci.commands.check import check
 from mlops_ci.commands.environments import Origin, promote_from
 from mlops_ci.commands.lineage import lineage
 from mlops_ci.commands.promote import promote
-from mlops_ci.commands.promote_report import Word
+from mlops_ci.commands.promote_report import AS_JUDGED, Confirmation
 from mlops_ci.commands.reconcile import reconcile
 from mlops_ci.commands.reproduce import reproduce
 from mlops_ci.commands.rollback import rollback
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import History, project
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.core.report import Approval, Report, Source
 from mlops_ci.errors import ServiceError
 from mlops_ci.settings import Settings, in_environment, read_settings
@@ -227,12 +228,14 @@ class Story:
             evidence = reproduce(self.settings, tools, source)
             return check(self.settings, tools, evidence, source, approvals=reasons)
 
-    def promote(self, effects: Effects | None = None, word: Word = Word(), **options: Any) -> Report:  # noqa: B008
+    def promote(
+        self, effects: Effects | None = None, word: Confirmation = AS_JUDGED, **options: Any
+    ) -> Report:
         with scratch() as folder:
             tools = self.tools(folder, effects, **options.pop("tools", {}))
             return promote(self.settings, tools, self.source(tools), word, **options)
 
-    def promote_from(self, origin: Story, word: Word = Word(), **options: Any) -> Report:  # noqa: B008
+    def promote_from(self, origin: Story, word: Confirmation = AS_JUDGED, **options: Any) -> Report:
         with scratch() as folder:
             there = Origin(settings=origin.settings, tools=origin.tools(folder / "from"))
             tools = self.tools(folder, options.pop("effects", None))
@@ -270,7 +273,7 @@ class Story:
     def state(self) -> dict[str, Any]:
         """Return all that has to agree, as plain values."""
         history = self.history()
-        state = project(history)
+        state = state_of(history)
         deployed = self.repo.root.parent / "deployed.txt"
         return {
             "aliases": self.aliases(),

@@ -23,7 +23,7 @@ from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.adapters.mlflow.trends import MlflowTrends
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.api_drift import drift, profile
-from mlops_ci.commands.monitor import Watch, monitor
+from mlops_ci.commands.monitor import MonitorInputs, monitor
 from mlops_ci.commands.retrain import retrain
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -161,7 +161,7 @@ class Shop:
     def watch(self, *, trends: bool = False, dry_run: bool = False) -> Report:
         connection = Connection("sqlite:///mlflow.db", None, self.folder)
         log = MlflowTrends(connection) if trends else None
-        watch = Watch(production=ProductionFiles(self.folder), trends=log)
+        watch = MonitorInputs(production=ProductionFiles(self.folder), trends=log)
         return monitor(self.settings, self.tools(), watch, Source(time="t"), dry_run=dry_run)
 
     def retrain(self, **options: Any) -> Report:
@@ -182,13 +182,25 @@ class Shop:
             )
         self.settings = read_settings(text.encode(), "test")[0]
 
-    def champion(self, seed: int = 1, n: int = 4000) -> str:
-        """Register a version with its evaluation and profile, and make it the champion."""
+    def champion(self, seed: int = 1, n: int = 4000, *, days: int = 0, restless: float = 0.0) -> str:
+        """Register a version with its evaluation and profile, and make it the champion.
+
+        With `days` the holdout's rows have times; in every other one the share `restless` of labels is turned.
+        """
         folder = self.folder / f"version-{seed}"
         (folder / "model").mkdir(parents=True)
         (folder / "model" / "weights.json").write_text(f'{{"seed": {seed}}}')
         held = rows(seed, n)
-        one = evaluation(id=held["id"], target=held["y"], prediction=held["pred"], score=held["score"])
+        day = np.arange(n) * max(days, 1) // n
+        turned = (np.random.default_rng(seed).random(n) < restless) & (day % 2 == 1)
+        held["y"] = np.where(turned, 1 - held["y"], held["y"])
+        one = evaluation(
+            id=held["id"],
+            target=held["y"],
+            prediction=held["pred"],
+            score=held["score"],
+            time=day * 86_400_000_000 if days else None,
+        )
         EvaluationFiles(TableReader()).save(one, folder / "predictions.parquet")
         train = rows(seed + 50, n)
         inputs = {name: train[name] for name in ("id", "x", "z", "y")}

@@ -1,1 +1,1 @@
-"""The outside world, one file each, behind the Protocols of ``ports``."""
+"""Adapters: everything outside this process, each behind one of the Protocols in ``ports``."""

@@ -1,18 +1,14 @@
-"""Branches that we write: commits made beside the user's work tree and index, and pushed or kept here."""
+"""Writes commits and branches without touching the user's work tree or index, and pushes them."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_ci.adapters.git_remote import last_words, remote_environment, without_login
-from mlops_ci.errors import ServiceError, UsageError
-
-_TIMEOUT = 120
+from mlops_ci.adapters.git_remote import GitCommand, last_words, remote_environment, without_login
+from mlops_ci.errors import ServiceError
 
 
 class GitBranches:
@@ -36,45 +32,44 @@ class GitBranches:
         token: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        git = shutil.which("git", path=environ.get("PATH"))
-        if git is None:
-            raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
         plain, token = without_login(url, token) if url else (None, token)
         self.url = plain
-        self._root = root
-        options = ("core.hooksPath=/dev/null", "core.fsmonitor=false", f"safe.directory={root}")
-        self._command = [str(Path(git).absolute()), *(word for one in options for word in ("-c", one))]
-        self._environment = remote_environment(plain or "", token, environ)
+        self._git = GitCommand(
+            root,
+            remote_environment(plain or "", token, environ),
+            path=environ.get("PATH"),
+            options=(f"safe.directory={root}",),
+        )
 
     def commit(self, base: str, files: Mapping[str, bytes], message: str) -> str:
         """Return the SHA of a commit on a base that changes only these files; nothing points at it yet."""
         with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self._checked("read-tree", base, more=index)
+            self._git.checked("read-tree", base, more=index)
             for path, content in files.items():
-                blob = self._checked("hash-object", "-w", "--stdin", stdin=content)
-                self._checked("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", more=index)
-            tree = self._checked("write-tree", more=index)
+                blob = self._git.checked("hash-object", "-w", "--stdin", stdin=content)
+                self._git.checked("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", more=index)
+            tree = self._git.checked("write-tree", more=index)
         who = {"NAME": "mlops-ci", "EMAIL": "mlops-ci@localhost"}
         named = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
-        return self._checked("commit-tree", tree, "-p", base, "-m", message, more=named)
+        return self._git.checked("commit-tree", tree, "-p", base, "-m", message, more=named)
 
     def publish(self, branch: str, commit: str) -> None:
-        """Make a branch name a commit; a branch of that name is ours, and is replaced."""
+        """Point a branch at a commit and push it, replacing an earlier branch of that name, which is ours."""
         if self.url is None:
-            self._checked("update-ref", f"refs/heads/{branch}", commit)
+            self._git.checked("update-ref", f"refs/heads/{branch}", commit)
             return
         self._push(f"+{commit}:refs/heads/{branch}")
 
     def drop(self, branch: str) -> None:
         """Remove a branch that we published."""
         if self.url is None:
-            self._checked("update-ref", "-d", f"refs/heads/{branch}")
+            self._git.checked("update-ref", "-d", f"refs/heads/{branch}")
             return
         self._push(f":refs/heads/{branch}")
 
     def _push(self, what: str) -> None:
-        done = self._run("push", "--porcelain", "--quiet", "--", self.url or "", what)
+        done = self._git.run("push", "--porcelain", "--quiet", "--", self.url or "", what)
         if done.returncode:
             said = (done.stdout + done.stderr).decode(errors="replace")
             raise ServiceError(
@@ -82,27 +77,3 @@ class GitBranches:
                 f"the branch could not be pushed: {last_words(said)}",
                 remedy="Let this job push branches (GitHub: `contents: write`).",
             )
-
-    def _checked(self, *arguments: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> str:
-        done = self._run(*arguments, stdin=stdin, more=more)
-        if done.returncode:
-            raise ServiceError(
-                "git", f"git {arguments[0]} failed: {last_words(done.stderr.decode(errors='replace'))}"
-            )
-        return done.stdout.decode().strip()
-
-    def _run(
-        self, *arguments: str, stdin: bytes = b"", more: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                [*self._command, *arguments],
-                cwd=self._root,
-                env={**self._environment, **(more or {})},
-                input=stdin,
-                capture_output=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(arguments, 124, b"", b"no answer in time")

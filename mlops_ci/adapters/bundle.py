@@ -51,7 +51,7 @@ def write_bundle(evidence: Evidence, into: Path) -> Path:
 
 
 def read_bundle(folder: Path, model: str) -> Evidence:
-    """Read one model's evidence, trusting nothing in it.
+    """Read one model's evidence, as untrusted input.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def read_bundle(folder: Path, model: str) -> Evidence:
 
 
 def _prove_model(place: Path, manifest: Manifest, places: dict[str, Path]) -> None:
-    """Refuse a digest that is not that of the model's bytes: by it a model counts as the champion's own."""
+    """Refuse a digest that does not match the model's bytes: it decides whether this is the champion."""
     digest = path_digest(places[manifest.model_path]) if manifest.model_path else None
     if digest != manifest.model_digest:
         _refuse(place, "the digest of the model is not that of its bytes")
@@ -131,7 +131,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _regular_files(folder: Path) -> Iterator[Path]:
-    """Walk a folder that may hold anything; only plain files and folders are let through."""
+    """Walk an untrusted folder; anything but plain files and folders is refused."""
     count = 0
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode

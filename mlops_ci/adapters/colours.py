@@ -1,4 +1,4 @@
-"""Colours for a report on a terminal: what a line begins with gives its tone."""
+"""Colours a text report for a terminal, line by line: the first characters of a line decide its colour."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TONES = {
 
 
 def wanted(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a stream is a terminal that wants colours: not a pipe, not NO_COLOR, not TERM=dumb."""
+    """Return whether a stream should get colours: a terminal, without NO_COLOR or TERM=dumb."""
     return stream.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
 
 
 def coloured(text: str) -> str:
-    """Return a text report with colours; as it is where `rich` is not installed.
+    """Return a text report with colours; unchanged if `rich` is not installed.
 
     `rich` comes with DVC, and so with every laptop's installation. It takes 40 ms to import: only a
     terminal that wants colours pays for it, and a CI job does without.

@@ -1,4 +1,4 @@
-"""The environment of the user's stages: an allow-list, so that no secret is there by accident."""
+"""The environment variables of the user's stages: an allow-list, so that no secret leaks into them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def stage_environment(
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
-    """Return the values that a log must not show: of variables named like secrets, and logins in addresses.
+    """Return the values that a log must not show: variables named like secrets, and credentials in addresses.
 
     The forge masks its own secrets; not what is part of one, or came from elsewhere.
     """

@@ -1,4 +1,4 @@
-"""Files: the digest of a model, and writing that leaves the old file or the new one, never half of one."""
+"""Digests of files and folders, and atomic writes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def file_digest(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that a reader, or a crash, meets the old content or the new one."""
+    """Write a file atomically: a reader, or a crash, sees the old content or the new one, never a part."""
     data = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -82,7 +82,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """List what is not a directory below a path; links to directories count as links."""
+    """List everything below a path except directories; a link to a directory counts as a link."""
     found = []
     for folder, folders, names in os.walk(path):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]

@@ -1,4 +1,4 @@
-"""The git repository that the change is in: read only, and deaf to what its own config says to run."""
+"""Read-only access to the git repository of the change; its hooks and configured commands are never run."""
 
 from __future__ import annotations
 
@@ -75,20 +75,8 @@ class GitRepository:
             raise UsageError("the repository has no commit yet", remedy="Commit, then run mlops-ci again.")
         return sha
 
-    def change_head(self, *, merged: bool) -> str:
-        """Return the SHA that the change was pushed with.
-
-        Parameters
-        ----------
-        merged
-            True if HEAD is a merge that the forge made (``refs/pull/N/merge``): its second parent is meant.
-        """
-        head = self.head()
-        parents = self._text("rev-list", "--parents", "-n", "1", head).split()[1:]
-        return parents[1] if merged and len(parents) == 2 else head
-
     def resolve(self, revision: str) -> str | None:
-        """Return the full SHA of the commit that a revision names, or None where there is none."""
+        """Return the full SHA of the commit that a revision names, or None if there is none."""
         if not revision or revision.startswith("-"):
             return None
         done = self._run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
@@ -97,7 +85,7 @@ class GitRepository:
     def target_tip(self, branch: str | None) -> tuple[str, str] | None:
         """Return name and SHA of the target branch's tip: the remote's where there is one.
 
-        With None the default branch is looked for. None where no such branch exists.
+        With None the default branch is looked for. None if no such branch exists.
 
         Raises
         ------
@@ -116,7 +104,7 @@ class GitRepository:
         return None
 
     def read(self, revision: str, path: str) -> bytes | None:
-        """Return a file at a revision, or None where it does not exist there.
+        """Return a file at a revision, or None if it does not exist there.
 
         Raises
         ------
@@ -183,6 +171,10 @@ class GitRepository:
         listed = self._text("diff-tree", *options, start, head)
         return sorted(path for path in listed.split("\0") if path)
 
+    def message(self, revision: str) -> str:
+        """Return the message of a commit."""
+        return self._text("show", "--no-patch", "--no-show-signature", "--format=%B", self._known(revision))
+
     def merge_base(self, one: str, other: str) -> str:
         """Return the SHA of the best common ancestor of two revisions.
 
@@ -206,7 +198,7 @@ class GitRepository:
         )
 
     def remote_url(self, name: str = "origin") -> str | None:
-        """Return the address of a remote as it is set up, or None where there is none."""
+        """Return the address of a remote as it is set up, or None if there is none."""
         done = self._run("config", "--get", f"remote.{name}.url")
         return done.stdout.decode().strip() or None if done.returncode == 0 else None
 

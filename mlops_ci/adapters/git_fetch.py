@@ -1,4 +1,4 @@
-"""Bringing a change into a clone that was made without it: commits as data, nothing is checked out."""
+"""Fetches the commits of a change into a clone that lacks them; nothing is checked out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlops_ci.adapters.git_remote import remote_environment
 _TIMEOUT = 300
 
 
-def bring(
+def fetch_change(
     root: Path, url: str, reference: str, token: str | None, environ: Mapping[str, str] = os.environ
 ) -> str:
-    """Fetch a ref of a remote into ``refs/mlops-ci/``; return what went wrong, or empty text.
+    """Fetch a ref of a remote into ``refs/mlops-ci/``; return the problem, or an empty string.
 
     The workflow that reports on forks checks out the default branch: what the fork edits is read from
     git's objects, and its files never come to lie in the work tree.

@@ -1,15 +1,20 @@
-"""Git on a remote: its environment, addresses without logins, and what it said, in few words."""
+"""Git on remotes: a safe way to call it, addresses without credentials, and short error messages."""
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from mlops_ci.errors import ServiceError, UsageError
 
 
 def without_login(url: str, token: str | None) -> tuple[str, str | None]:
-    """Return an address without its password, which must not stand in an argument list, and the token."""
+    """Return an address without its password (argument lists are public), and the token to use instead."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.password:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), token or parts.password
@@ -17,7 +22,7 @@ def without_login(url: str, token: str | None) -> tuple[str, str | None]:
 
 
 def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return git's environment: no configuration but ours, and the token where only git sees it."""
+    """Return git's environment: only our configuration, and the token where only git sees it."""
     settings = {"protocol.allow": "never", "http.followRedirects": "false"}
     settings |= {f"protocol.{name}.allow": "always" for name in ("file", "http", "https", "ssh")}
     parts = urlsplit(url)
@@ -51,7 +56,77 @@ def remote_environment(url: str, token: str | None, environ: Mapping[str, str]) 
 
 
 def last_words(said: str) -> str:
-    """Return what git said last that tells something, without secrets, short."""
+    """Return git's last meaningful line of output, shortened and without secrets."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "Done"]
     telling = [line for line in lines if line.startswith(("remote:", "!", "fatal:", "error:"))]
     return " ".join((telling or lines or ["it said nothing"])[-3:])[-400:]
+
+
+class GitCommand:
+    """Calls git in one folder, without hooks, file monitors or the user's configuration.
+
+    Parameters
+    ----------
+    folder
+        Where git runs.
+    environment
+        The whole environment; see `remote_environment`.
+    path
+        Where git is looked for, as in PATH.
+    options
+        Further settings, as ``name=value``.
+    timeout
+        In seconds; a call that takes longer counts as failed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        path: str | None,
+        options: tuple[str, ...] = (),
+        timeout: float = 120,
+    ) -> None:
+        git = shutil.which("git", path=path)
+        if git is None:
+            raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
+        options = ("core.hooksPath=/dev/null", "core.fsmonitor=false", *options)
+        self.command = [str(Path(git).absolute()), *(word for one in options for word in ("-c", one))]
+        self._folder, self._environment, self._timeout = folder, environment, timeout
+
+    def run(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Call git; `more` is added to its environment. A timeout is reported as exit code 124."""
+        try:
+            return subprocess.run(
+                [*self.command, *arguments],
+                cwd=cwd or self._folder,
+                env={**self._environment, **(more or {})},
+                input=stdin,
+                capture_output=True,
+                timeout=self._timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            said = f"no answer in {self._timeout:g} s".encode()
+            return subprocess.CompletedProcess(arguments, 124, b"", said)
+
+    def checked(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        """Call git and return its output; raise a ServiceError if it fails."""
+        done = self.run(*arguments, cwd=cwd, stdin=stdin, more=more)
+        if done.returncode:
+            words = last_words(done.stderr.decode(errors="replace"))
+            raise ServiceError("git", f"git {arguments[0]} failed: {words}")
+        return done.stdout.decode().strip()

@@ -1,4 +1,4 @@
-"""A JSON client for a forge's REST API that retries what is safe to retry, within bounds."""
+"""A JSON client for a forge's REST API, with bounded retries of what is safe to repeat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDEMPOTENT = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
 class RefusedError(ServiceError):
-    """The service understood the request and said no (4xx): the same request will fail again.
+    """The service rejected the request (4xx): repeating it would fail again.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class RefusedError(ServiceError):
 
 
 class UncertainError(ServiceError):
-    """A request that creates something got no answer: it may have been carried out, so look first."""
+    """A request that creates something got no answer: it may have succeeded, so look before repeating it."""
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -99,7 +99,7 @@ class Client:
         return _json(self._send("GET", path, params=params), self.service)
 
     def pages(self, path: str, **params: str | int) -> Iterator[dict[str, Any]]:
-        """Yield the items of a list, over all its pages."""
+        """Yield the items of a paginated list."""
         page = 1
         while True:
             response = self._send("GET", path, params={**params, "per_page": PAGE_SIZE, "page": page})
@@ -109,7 +109,7 @@ class Client:
             page += 1
 
     def send(self, method: str, path: str, body: Any = None, *, repeatable: bool = False) -> Any:
-        """Return the JSON answer to a request that changes something; None where it has no body.
+        """Return the JSON answer to a request that changes something; None if it has no body.
 
         `repeatable` says that a POST may be sent twice without harm.
 
@@ -160,7 +160,7 @@ class Client:
         raise ServiceError(self.service, f"{problem}, {self._attempts} times", remedy="try again later")
 
     def _wait(self, attempt: int, asked: float | None, problem: str) -> None:
-        """Sleep before the next try, or give up where that would take too long."""
+        """Sleep before the next try, or raise if that would take too long."""
         if attempt == self._attempts:
             return
         # Jitter, so that jobs that failed together do not come back together.
@@ -180,7 +180,7 @@ class Client:
 
 
 def _asked_to_wait(response: requests.Response) -> float | None:
-    """Return the seconds that a rate limit asks for; None where the answer is no rate limit.
+    """Return the seconds that a rate limit asks to wait; None if the answer is not a rate limit.
 
     GitHub answers both of its limits with 403 or 429; the secondary one may name no time, and then
     its documentation asks for a minute.
@@ -199,7 +199,7 @@ def _asked_to_wait(response: requests.Response) -> float | None:
 
 
 def _never_connected(error: requests.RequestException) -> bool:
-    """Tell whether a request failed before anything was sent."""
+    """Return whether a request failed before anything was sent."""
     from urllib3.exceptions import MaxRetryError, NewConnectionError  # noqa: PLC0415
 
     cause = error.args[0] if error.args else None
@@ -209,7 +209,7 @@ def _never_connected(error: requests.RequestException) -> bool:
 
 
 def _reason(error: requests.RequestException) -> str:
-    """Name a failure in few words; urllib3's own run over several lines and repeat the address."""
+    """Return a short name of a failure; urllib3's messages span several lines and repeat the address."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if _never_connected(error):

@@ -1,4 +1,4 @@
-"""Reading a judgement that a check kept; whoever may write to the registry may have written it."""
+"""Reads a stored judgement, as untrusted input: whoever may write to the registry may have written it."""
 
 from __future__ import annotations
 

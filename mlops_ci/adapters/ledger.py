@@ -1,22 +1,20 @@
-"""The ledger on a git branch: compare-and-set by push, in a bare directory of our own."""
+"""The ledger on a git branch: compare-and-set by `git push`, from a bare repository of our own."""
 
 from __future__ import annotations
 
 import os
 import random
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_ci.adapters.git_remote import last_words, remote_environment, without_login
+from mlops_ci.adapters.git_remote import GitCommand, last_words, remote_environment, without_login
 from mlops_ci.adapters.mlflow.errors import public
 from mlops_ci.core.bundle import folder_name
 from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
-from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError, ServiceError, UsageError
+from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError, ServiceError
 
 BRANCH = "mlops-ci-ledger"
 _TIMEOUT = 60
@@ -35,7 +33,7 @@ _DENIED = re.compile(
 
 
 class GitLedger:
-    """The histories of all models on one branch of a git remote; implements the port `Ledger`.
+    """Histories of all models on one branch of a git remote; implements the port `Ledger`.
 
     Git runs in a bare directory that is ours, so the user's checkout, hooks, file system monitor and
     configuration play no part. The remote needs nothing but git: GitHub, GitLab or a bare repository.
@@ -62,9 +60,6 @@ class GitLedger:
         environ: Mapping[str, str] = os.environ,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        git = shutil.which("git", path=environ.get("PATH"))
-        if git is None:
-            raise UsageError("git is not installed", remedy="Install git, or put it on PATH.")
         url, token = without_login(url, token)
         self.url = url
         self.branch = branch
@@ -72,9 +67,13 @@ class GitLedger:
         self._now = now
         self._known: str | None = None
         self._reference = f"refs/heads/{branch}"
-        self._command = [str(Path(git).absolute()), *("-c", "core.hooksPath=/dev/null")]
-        self._command += [*("-c", "core.fsmonitor=false"), *("-c", "gc.auto=0")]
-        self._environment = remote_environment(url, token, environ)
+        self._git = GitCommand(
+            folder,
+            remote_environment(url, token, environ),
+            path=environ.get("PATH"),
+            options=("gc.auto=0",),
+            timeout=_TIMEOUT,
+        )
 
     @property
     def address(self) -> str:
@@ -94,7 +93,7 @@ class GitLedger:
         return self._history(self._tip(), model)
 
     def append(self, history: History, entry: Entry) -> History:
-        """Add an entry to exactly this history; return what the remote then has.
+        """Append an entry if the history has not changed; return the history as the remote then has it.
 
         The entry is in it, or nothing was written: a push whose answer was lost is found by its nonce.
 
@@ -134,7 +133,7 @@ class GitLedger:
     def _history(self, tip: str | None, model: str) -> History:
         if tip is None:
             return History()
-        done = self._git("cat-file", "blob", f"{tip}:{folder_name(model)}.jsonl")
+        done = self._git.run("cat-file", "blob", f"{tip}:{folder_name(model)}.jsonl")
         if done.returncode:
             return History()
         try:
@@ -147,23 +146,23 @@ class GitLedger:
             ) from None
 
     def _tip(self) -> str | None:
-        """Return the commit that the remote's branch names now, fetched; None where there is no branch."""
+        """Return the commit that the remote's branch names now, fetched; None if there is no branch."""
         if not self._folder.exists():
-            self._checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
+            self._git.checked("init", "--quiet", "--bare", str(self._folder), cwd=self._folder.parent)
         self._known = None
         for _ in range(_TRIES):
             said = self._asked().split()
             if not said:
                 return None
             tip = said[0]
-            if self._git("cat-file", "-e", f"{tip}^{{tree}}").returncode == 0:
+            if self._git.run("cat-file", "-e", f"{tip}^{{tree}}").returncode == 0:
                 self._known = tip
                 return tip
             # By name: not every server hands out a commit by its SHA. It may move meanwhile, or go.
-            self._git("update-ref", "-d", _FETCHED)
+            self._git.run("update-ref", "-d", _FETCHED)
             options = ("--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head")
             self._remote("fetch", *options, "--", self.url, f"+{self._reference}:{_FETCHED}")
-            fetched = self._git("rev-parse", "--verify", "--quiet", _FETCHED).stdout.decode().strip()
+            fetched = self._git.run("rev-parse", "--verify", "--quiet", _FETCHED).stdout.decode().strip()
             if fetched:
                 self._known = fetched
                 return fetched
@@ -178,16 +177,16 @@ class GitLedger:
         head += f"from {tip}\n".encode() if tip else b""
         body = f"M 100644 inline {folder_name(entry.model)}.jsonl\n".encode() + b"data %d\n" % len(text)
         if tip is None:
-            self._git("update-ref", "-d", "refs/heads/next")
-        self._checked("fast-import", "--quiet", "--force", stdin=head + body + text + b"\n")
-        return self._checked("rev-parse", "--verify", "refs/heads/next").decode().strip()
+            self._git.run("update-ref", "-d", "refs/heads/next")
+        self._git.checked("fast-import", "--quiet", "--force", stdin=head + body + text + b"\n")
+        return self._git.checked("rev-parse", "--verify", "refs/heads/next")
 
     def _push(self, commit: str) -> str:
-        """Push a commit; return why it did not arrive, as far as is known, or empty text.
+        """Push a commit; return the reason if it failed, else an empty string.
 
         A refusal is raised; whether it did arrive is for the caller to read.
         """
-        done = self._git("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
+        done = self._git.run("push", "--porcelain", "--quiet", "--", self.url, f"{commit}:{self._reference}")
         said = (done.stdout + done.stderr).decode(errors="replace")
         if done.returncode == 0 or _raced(said):
             return "" if done.returncode == 0 else last_words(said)
@@ -227,7 +226,7 @@ class GitLedger:
         """Call git on the remote, again where it does not answer."""
         said = ""
         for attempt in range(_ATTEMPTS):
-            done = self._git(*arguments, more=more)
+            done = self._git.run(*arguments, more=more)
             if done.returncode == 0 and (done.stdout or answered()):
                 return done.stdout.decode(errors="replace")
             said = done.stderr.decode(errors="replace") or "it does not answer as a git server does"
@@ -252,35 +251,6 @@ class GitLedger:
             f"{self.address} denies access: {last_words(said)}",
             remedy="Give a token (GitHub: `contents: write`) or SSH key that may write, and is not expired.",
         )
-
-    def _checked(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
-        done = self._git(*arguments, cwd=cwd, stdin=stdin)
-        if done.returncode:
-            raise ServiceError(
-                "git", f"git {arguments[0]} failed: {last_words(done.stderr.decode(errors='replace'))}"
-            )
-        return done.stdout
-
-    def _git(
-        self,
-        *arguments: str,
-        cwd: Path | None = None,
-        stdin: bytes = b"",
-        more: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                [*self._command, *arguments],
-                cwd=cwd or self._folder,
-                env={**self._environment, **(more or {})},
-                input=stdin,
-                capture_output=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            said = f"no answer in {_TIMEOUT} s".encode()
-            return subprocess.CompletedProcess(arguments, 124, b"", said)
 
 
 def _raced(said: str) -> bool:

@@ -1,4 +1,4 @@
-"""Running foreign programs: as argument lists, in a session of their own, with nothing left behind."""
+"""Runs other programs: as argument lists, each in its own session, which is cleaned up when it ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TimedOutError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """What a program left.
+    """Result of a program that has ended.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _kill(group: int, number: int) -> bool:
-    """Send a signal to a process group; False where nothing of it is left."""
+    """Send a signal to a process group; False if nothing of it is left."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""JSON that someone else wrote: bounded, finite, unambiguous, and text that can be written again."""
+"""Parses JSON from an untrusted source: bounded, without NaN, duplicate keys or lone surrogates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float:
-    """Refuse NaN and infinity, also where a number such as 1e999 only turns into one."""
+    """Refuse NaN and infinity, including numbers such as 1e999 that overflow to it."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text:.20} is not a finite number")

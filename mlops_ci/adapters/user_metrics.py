@@ -1,4 +1,4 @@
-"""The user's own metrics: functions of packages that are installed beside mlops-ci, never of the change."""
+"""Imports the user's own metric functions, from installed packages and never from the change."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def load_functions(references: Iterable[str], outside: Path) -> dict[str, Callab
 
 
 def _within(entry: Path, top: Path) -> bool:
-    """Say whether a folder is the repository's own; an environment inside it (.venv) is not."""
+    """Return whether a folder is the repository's own; an environment inside it (.venv) is not."""
     resolved = entry.resolve()
     return resolved.is_relative_to(top.resolve()) and "site-packages" not in resolved.parts

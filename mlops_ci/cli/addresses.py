@@ -1,4 +1,4 @@
-"""Which MLflow a model's settings mean, and with which login: decided here for all that talks to one."""
+"""Resolves the address and credential of the MLflow server that a model's settings name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowAddress:
-    """An MLflow server: None is what MLflow's own variables say, else the embedded default.
+    """An MLflow server; None means MLflow's own variables, else the embedded default.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class MlflowAddress:
 
 
 def address_of(session: Session, settings: Settings) -> MlflowAddress:
-    """Return where MLflow is: an environment's own > flag > input > MLflow's variables > settings.
+    """Return the MLflow address: environment's own > flag > input > MLflow's variables > settings.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def address_of(session: Session, settings: Settings) -> MlflowAddress:
 
 
 def connection_to(session: Session, settings: Settings) -> Connection:
-    """Return the way to a model's MLflow, for what is no registry: traces, trends, probes."""
+    """Return the connection to a model's MLflow for traces, trends and probes."""
     from mlops_ci.adapters.mlflow.client import Connection  # noqa: PLC0415
 
     at = address_of(session, settings)

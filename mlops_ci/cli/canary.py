@@ -1,4 +1,4 @@
-"""The verbs of a canary: `canary start`, `look`, `status` and `stop`."""
+"""The verbs `canary start`, `look`, `status` and `stop`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.per_model import each
+from mlops_ci.cli.per_model import for_each_model
 from mlops_ci.commands.canary.look import look as run_look
 from mlops_ci.commands.canary.verbs import start as run_start
 from mlops_ci.commands.canary.verbs import status as run_status
 from mlops_ci.commands.canary.verbs import stop as run_stop
-from mlops_ci.commands.promote_report import Word
+from mlops_ci.commands.promote_report import Confirmation
 
 
 @click.group()
@@ -29,7 +29,7 @@ def canary() -> None:
     \b
     Start with the merged commit:       mlops-ci canary start      (or mlops-ci promote)
     Every hour, from a schedule:        mlops-ci canary look
-    How far is it:                      mlops-ci canary status
+    How far it is:                      mlops-ci canary status
     End it, all traffic back:           mlops-ci canary stop --reason "the team is away"
     """
 
@@ -53,8 +53,8 @@ def start(**options: Any) -> int:
     After a merge:     mlops-ci canary start
     What would be:     mlops-ci canary start --dry-run
     """
-    word = Word(approve=options["approve"], again=options["again"])
-    return each(
+    word = Confirmation(approve=options["approve"], again=options["again"])
+    return for_each_model(
         options,
         lambda session, unit, tools: run_start(
             unit.settings, tools, session.source, word, dry_run=options["dry_run"]
@@ -79,7 +79,7 @@ def look(**options: Any) -> int:
     On a schedule:       mlops-ci canary look
     Change nothing:      mlops-ci canary look --dry-run
     """
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: run_look(
             unit.settings, tools, session.source, dry_run=options["dry_run"]
@@ -100,7 +100,9 @@ def status(**options: Any) -> int:
     In a terminal:     mlops-ci canary status
     As a page:         mlops-ci canary status --output canary.html
     """
-    return each(options, lambda session, unit, tools: run_status(unit.settings, tools, session.source))
+    return for_each_model(
+        options, lambda session, unit, tools: run_status(unit.settings, tools, session.source)
+    )
 
 
 @canary.command()
@@ -117,7 +119,7 @@ def stop(**options: Any) -> int:
     \b
     Now:     mlops-ci canary stop --reason "a bug in the client"
     """
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: run_stop(
             unit.settings, tools, session.source, reason=options["reason"], dry_run=options["dry_run"]

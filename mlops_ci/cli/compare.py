@@ -89,7 +89,7 @@ def _metric(text: str) -> tuple[str, dict[str, Any]]:
         return name, {"margin": margin if margin.endswith("%") else float(margin)}
     except ValueError:
         raise UsageError(
-            f"--metric {text}: '{margin}' is no number", remedy=f"write --metric {name}=0.01"
+            f"--metric {text}: '{margin}' is not a number", remedy=f"write --metric {name}=0.01"
         ) from None
 
 
@@ -102,7 +102,7 @@ def _metric(text: str) -> tuple[str, dict[str, Any]]:
     help="Share of rows where exactly one of the two models is right, such as 0.06.",
 )
 @click.option(
-    "--power", type=float, default=0.8, show_default=True, help="How often equal models shall pass."
+    "--power", type=float, default=0.8, show_default=True, help="How often an equal model should pass."
 )
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="One-sided error rate.")
 @click.option(
@@ -122,9 +122,8 @@ def plan(**options: Any) -> int:
     """Say how many labelled rows a holdout needs.
 
     \b
-    For one use:      mlops-ci plan --margin 0.01 --disagreement 0.06
-    As ease.ml/ci:    mlops-ci plan --margin 0.01 --disagreement 0.1 --uses 32 \
-                          --reliability 0.9999 --tolerance 0.01
+    For one use:    mlops-ci plan --margin 0.01 --disagreement 0.06
+    As ease.ml/ci:  mlops-ci plan --margin .01 --disagreement .1 --uses 32 --reliability .9999 --tolerance .01
     """
     from mlops_ci.commands.plan import plan as run_plan  # noqa: PLC0415
     from mlops_ci.core.gate.plan import Question  # noqa: PLC0415

@@ -1,7 +1,8 @@
-"""Getting reports out: the forge, files for later steps, standard output, and the exit code."""
+"""Delivers reports: to the forge, files, outputs of the job and standard output; and sets the exit code."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +36,7 @@ _SUFFIXES = {
 
 
 def gravest(reports: Sequence[Report]) -> int:
-    """Return the exit code of a run over several models."""
+    """Return the gravest exit code of several models."""
     return min((report.exit_code for report in reports), key=GRAVITY.index)
 
 
@@ -110,12 +111,12 @@ def _publish_together(
 
 
 def own_key(command: str, model: str, options: Mapping[str, Any]) -> str:
-    """Return what a model's comment is found by; without a model, the one about broken settings."""
+    """Return the key of a model's comment; without a model, that of the comment about broken settings."""
     return f"{command} {model}" if model else f"{command} of {options.get('config', '')}"
 
 
 def replaced(reports: Sequence[Report], options: Mapping[str, Any], together: Collection[str]) -> set[str]:
-    """Return the keys of comments that these reports have made untrue.
+    """Return the keys of comments that these reports make obsolete.
 
     Settings that can be read replace what was said of broken ones, and a shared comment those of its
     models. A job on one model cannot know whether another one shares a comment still.
@@ -131,12 +132,12 @@ def replaced(reports: Sequence[Report], options: Mapping[str, Any], together: Co
 
 
 def shared_key(command: str, options: Mapping[str, Any]) -> str:
-    """Return what a comment of several models is found by: jobs on other settings have their own."""
+    """Return the key of the comment for several models; jobs on other settings have their own."""
     return f"{command} together {options.get('config', '')}"
 
 
 def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
-    """Return the action's outputs; of several models, those of the one that decided."""
+    """Return the action's outputs; of several models, those of the one that decided the run."""
     one = next(report for report in reports if report.exit_code == code)
     return {
         "verdict": one.verdict.value if one.verdict else "",
@@ -150,6 +151,7 @@ def outputs(reports: Sequence[Report], code: int) -> dict[str, str]:
 
 def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
     """Write reports to a file, or to standard output."""
+    from mlops_ci.adapters.forges.github_actions import inert  # noqa: PLC0415
     from mlops_ci.render import WHOLE, render  # noqa: PLC0415
 
     output: Path | None = options.get("output")
@@ -160,6 +162,7 @@ def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mappi
     if form == "json" and len(reports) > 1:
         text = "[" + ",\n".join(render(report, form) for report in reports) + "]\n"
     if output is None:
+        text = inert(text, form, os.environ)
         coloured = form == "text" and colours.wanted(sys.stdout)
         click.echo(colours.coloured(text) if coloured else text, nl=False, color=coloured or None)
     else:
@@ -168,7 +171,7 @@ def show(reports: Sequence[Report], options: Mapping[str, Any], overrides: Mappi
 
 
 def announce(session: Session, models: Sequence[str], *, together: Collection[str] = ()) -> None:
-    """Say on the change that models are being checked."""
+    """Announce on the change that models are being checked."""
     run_url = session.source.run_url
     where = f" ([log]({run_url}))" if run_url else ""
     shared = [model for model in models if model in together]
@@ -183,7 +186,7 @@ def announce(session: Session, models: Sequence[str], *, together: Collection[st
 
 
 def _width() -> int:
-    """Return how wide text may be: the terminal's width within reason, 80 in a pipe."""
+    """Return the width of text: the terminal's within limits, 80 in a pipe."""
     if not sys.stdout.isatty():
         return WIDTH
     return max(60, min(shutil.get_terminal_size((WIDTH, 24)).columns, 110))

@@ -1,4 +1,4 @@
-"""Verbs for the first ten minutes: `demo`."""
+"""The verb `demo`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ For your own repository, see the README: one step in a workflow, and a mlops-ci.
 
 
 def _loop(folder: Path) -> int:
-    """Tell the whole circle; the page is written also where a step ended otherwise."""
+    """Run the whole loop; the page is written even if a step did not end as expected."""
     from mlops_ci.demo.bikes import BIKES  # noqa: PLC0415
     from mlops_ci.demo.loop import START, Loop  # noqa: PLC0415
     from mlops_ci.demo.page import write_page  # noqa: PLC0415
@@ -143,7 +143,7 @@ _LOOP_FAREWELL = """{took:.0f} seconds. Look around:
 
 
 def _require_local_parts() -> None:
-    """Say at once what is missing, before anything is written."""
+    """Raise if optional packages are missing, before anything is written."""
     missing = [name for name in ("dvc", "mlflow", "sklearn", "sqlalchemy") if find_spec(name) is None]
     if missing:
         remedy = "install `mlops-ci[local]`: DVC, and MLflow with its database"

@@ -1,4 +1,4 @@
-"""What both demonstrations need: our own verbs, run in the throw-away repository as by its user."""
+"""Runs our own verbs in a demonstration's throw-away repository, as its user would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORGES = ("GITHUB_ACTIONS", "GITLAB_CI")
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     click.echo(f"{title} ...", nl=False)
     start = time.monotonic()
     try:
@@ -33,7 +33,7 @@ def step(title: str) -> Iterator[None]:
 def call(
     repository: DemoRepository, *arguments: str, report: str, clock: Callable[[], datetime] | None = None
 ) -> int:
-    """Run one of our own verbs in the repository, as its user would, and keep its reports.
+    """Run one of our own verbs in the repository, as its user would, and return its reports.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def call(
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let what is run see the throw-away repository's environment, and no forge."""
+    """Replace the environment by the throw-away repository's, without any forge."""
     kept = dict(os.environ)
     os.environ.update(demo_environment())
     for name in FORGES:

@@ -1,11 +1,10 @@
-"""What `doctor` looks at, put together: the repository, each of its models, and the forge."""
+"""Wires `doctor`: the repository, each of its models, and the forge."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from mlops_ci.adapters.mlflow.client import Connection
 
 
-def examine(options: Mapping[str, Any]) -> Report:
-    """Look at everything, and return the report."""
+def run_doctor(options: Mapping[str, Any]) -> Report:
+    """Run all checks, and return the report."""
     repository = GitRepository(Path.cwd())
     console = TerminalConsole()
     forge = TerminalForge(repository, target=options.get("target"), console=console)
@@ -41,6 +40,8 @@ def examine(options: Mapping[str, Any]) -> Report:
     )
     units, found = _units(repository, options)
     checks += found
+    of_models: list[tuple[str, list[Check]]] = []
+    of_forge: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
         for index, unit in enumerate(units):
             session = Session(
@@ -48,19 +49,24 @@ def examine(options: Mapping[str, Any]) -> Report:
             )
             probes = _probes(session, unit)
             tools = tools_for(session, unit, Path(folder) / str(index), runs_code=False)
-            named = doctor.of_model(unit.settings, tools, probes, offline=options["offline"])
-            checks += _about(named, unit.settings.registry.model if len(units) > 1 else "")
+            model = unit.settings.registry.model
+            named = _whole(doctor.of_model(unit.settings, tools, probes, offline=options["offline"]), model)
+            of_models.append((model, list(named)))
             if not options["offline"] and index == 0:
-                checks += doctor.of_forge(probes, {"github": "GitHub", "gitlab": "GitLab"}.get(kind, ""))
+                of_forge += doctor.of_forge(probes, {"github": "GitHub", "gitlab": "GitLab"}.get(kind, ""))
+    checks += [*doctor.together(of_models), *of_forge]
     return doctor.doctor(checks, units[0].settings.registry.model if len(units) == 1 else "")
 
 
 def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[Unit], list[Check]]:
-    """Read the settings as they stand in the working tree."""
+    """Read the settings in the working tree."""
     pattern = options["config"]
     paths = sorted(Path.cwd().glob(pattern))
     if not paths:
-        return [], [failed(pattern, "there is no such file", "Write one with `mlops-ci init`.")]
+        root = repository.root
+        elsewhere = Path.cwd().resolve() != root.resolve() and (root / pattern).is_file()
+        remedy = f"Run this in {root}, where it is." if elsewhere else "Write one with `mlops-ci init`."
+        return [], [failed(pattern, "there is no such file here", remedy)]
     units: list[Unit] = []
     checks: list[Check] = []
     for path in paths:
@@ -68,7 +74,7 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
         try:
             models = load(path)
         except SettingsError as error:
-            checks += [failed(name, problem, "Mend this key.") for problem in error.problems]
+            checks += [failed(name, problem, "Fix this key.") for problem in error.problems]
             continue
         checks.append(ok(name, f"is valid, for {len(models)} model{'s' if len(models) > 1 else ''}"))
         root = path.parent.resolve()
@@ -78,7 +84,7 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
 
 
 def _as_checked(settings: Settings) -> Settings:
-    """Return the settings in the environment that a check compares with."""
+    """Return the settings of the environment that a check compares with."""
     environment = settings.promotion.environment
     return in_environment(settings, environment) if environment else settings
 
@@ -100,10 +106,9 @@ def _probes(session: Session, unit: Unit) -> ServiceProbes:
     return ServiceProbes(pipeline, connection, github, unit.settings.pipeline.targets)
 
 
-def _about(checks: Iterator[Check], model: str) -> Iterator[Check]:
-    """Name the model in each check, where there are several."""
+def _whole(checks: Iterator[Check], model: str) -> Iterator[Check]:
+    """Yield the checks of a model; what ends them early is one, too."""
     try:
-        for check in checks:
-            yield replace(check, subject=f"{model}: {check.subject}") if model else check
+        yield from checks
     except MlopsCiError as error:
-        yield failed(model or "model", error.problem, error.remedy, error.exit_code)
+        yield failed(model, error.problem, error.remedy, error.exit_code)

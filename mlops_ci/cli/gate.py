@@ -13,7 +13,7 @@ import click
 from mlops_ci.adapters.bundle import read_bundle, write_bundle
 from mlops_ci.adapters.ports import Evidence
 from mlops_ci.cli.delivery import announce, deliver
-from mlops_ci.cli.interruption import Cancelled, cancelled, of_machine
+from mlops_ci.cli.interruption import Cancelled, cancelled, machine_problem
 from mlops_ci.cli.options import (
     change_options,
     config_options,
@@ -95,7 +95,7 @@ def check(**options: Any) -> int:
 
 
 def _together(models: Sequence[Unit], options: Mapping[str, Any]) -> list[str]:
-    """Return the models that share a comment; a job on one of them alone keeps one of its own."""
+    """Return the models that share a comment; a job on a single one of them has its own."""
     shared = [u.settings.registry.model for u in models if u.settings.report.comment == "together"]
     return [] if options["only"] else shared
 
@@ -120,7 +120,7 @@ def _checked(session: Session, unit: Unit, scratch: Path) -> Report:
     except MlopsCiError as error:
         return could_not_tell(model, error, source, unit.notices)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         return could_not_tell(model, trouble, source, unit.notices)

@@ -1,4 +1,4 @@
-"""The verbs that move the champion, and its history: `promote`, `rollback`, `reconcile`, `lineage`."""
+"""The verbs on the champion and its history: `promote`, `rollback`, `reconcile`, `lineage`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.per_model import each
+from mlops_ci.cli.per_model import for_each_model
 from mlops_ci.cli.session import Session, Unit, environment_of
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.lineage import lineage as run_lineage
@@ -58,18 +58,18 @@ def promote(**options: Any) -> int:
     A held candidate, by hand:              mlops-ci promote --approve "agreed with the fraud team"
     From one environment to the next:       mlops-ci promote --environment production --from staging
     """
-    return each(options, _promote)
+    return for_each_model(options, _promote)
 
 
 def _promote(session: Session, unit: Unit, tools: Tools) -> Report:
-    """Promote what a check judged, or the champion of the environment before this one."""
+    """Promote the judged candidate, or the champion of the preceding environment."""
     # A rollback needs nothing of the gate's statistics, and is wanted at once.
     from mlops_ci.commands.environments import Origin, promote_from  # noqa: PLC0415
     from mlops_ci.commands.promote import promote as run_promote  # noqa: PLC0415
-    from mlops_ci.commands.promote_report import Word  # noqa: PLC0415
+    from mlops_ci.commands.promote_report import Confirmation  # noqa: PLC0415
 
     options, settings = session.options, unit.settings
-    word = Word(approve=options["approve"], again=options["again"])
+    word = Confirmation(approve=options["approve"], again=options["again"])
     here = settings.promotion.environments.get(settings.promotion.environment or "")
     name = options["origin"] or (here.after if here else None)
     if name is None:
@@ -102,7 +102,7 @@ def rollback(**options: Any) -> int:
     To the one before:      mlops-ci rollback --reason "false alarms doubled"
     To a named version:     mlops-ci rollback --to 7
     """
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: run_rollback(
             unit.settings,
@@ -138,7 +138,7 @@ def reconcile(**options: Any) -> int:
     from mlops_ci.commands.reconcile import reconcile as run_reconcile  # noqa: PLC0415
 
     how: Any = "restore" if options["restore"] else "accept" if options["accept"] else "report"
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: run_reconcile(
             unit.settings, tools, session.source, hand_moved=how, dry_run=options["dry_run"]
@@ -167,9 +167,9 @@ def lineage(query: str | None, **options: Any) -> int:
     Of a version:            mlops-ci lineage 7
     Of a training file:      mlops-ci lineage "$(md5sum < data/train.csv | cut -c-32)"
     Of a commit, or a path:  mlops-ci lineage 4f1c2ab
-    Is all as it was:        mlops-ci lineage --verify
+    Verify the whole chain:  mlops-ci lineage --verify
     """
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: _with_provenance(
             run_lineage(unit.settings, tools, session.source, query, verify=options["verify"]),

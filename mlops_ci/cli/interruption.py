@@ -1,4 +1,4 @@
-"""How a run ends that something outside ends: a cancelled job, a full disk."""
+"""Ends a run in order when it is interrupted: a cancelled job, a full disk."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Cancelled(SystemExit):
-    """Someone cancelled the job; the exit code is the shell's: 128 and the signal."""
+    """The job was cancelled; the exit code is the shell's, 128 plus the signal."""
 
 
 @contextmanager
 def cancellable() -> Iterator[None]:
-    """Let INT and TERM end what runs inside in an orderly way, once.
+    """Let SIGINT and SIGTERM end the block in order, once.
 
     GitHub's runner sends INT, 7.5 s later TERM, 2.5 s later KILL. What comes second must not break the
     report of what came first.
@@ -53,7 +53,7 @@ def cancellable() -> Iterator[None]:
 
 
 def cancelled(model: str, source: Source) -> Report:
-    """Return the report of a check that was cancelled: no verdict, and never a pass."""
+    """Return the report of a cancelled check: no verdict, and never a pass."""
     from mlops_ci.core.report import Report  # noqa: PLC0415 (`--help` needs no reports)
     from mlops_ci.core.verdict import Result  # noqa: PLC0415
 
@@ -69,8 +69,8 @@ def cancelled(model: str, source: Source) -> Report:
     )
 
 
-def of_machine(error: OSError) -> MlopsCiError | None:
-    """Return what this machine lacks, in our words; None where the error is another."""
+def machine_problem(error: OSError) -> MlopsCiError | None:
+    """Return the problem of this machine (such as a full disk) as our error; None for any other error."""
     said = _MACHINE.get(error.errno or 0)
     if said is None:
         return None

@@ -1,7 +1,8 @@
-"""The `mlops-ci` command: verbs that are imported when they are called, and how failures end."""
+"""The `mlops-ci` command: imports each verb only when it is called, and turns errors into exit codes."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mlops_ci import __version__
-from mlops_ci.cli.interruption import cancellable, of_machine
+from mlops_ci.cli.interruption import cancellable, machine_problem
 from mlops_ci.errors import MlopsCiError
 
 # verb -> module of its click command, and its line in `--help`: no verb imports what another needs
@@ -59,6 +60,15 @@ class Verbs(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb, or suggest the one that was meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"No such command '{args[0]:.80}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a verb's name without importing any."""
         found = [verb for verb in VERBS if verb.startswith(incomplete)]
@@ -98,14 +108,16 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except MlopsCiError as error:
-        click.echo(f"mlops-ci: {error}", err=True)
+        from mlops_ci.adapters.forges.github_actions import inert  # noqa: PLC0415
+
+        click.echo(inert(f"mlops-ci: {error}", "text", os.environ), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader of our output has gone; say nothing more, also not while Python shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        trouble = of_machine(error)
+        trouble = machine_problem(error)
         if trouble is None:
             raise
         with suppress(OSError):

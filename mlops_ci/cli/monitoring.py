@@ -1,4 +1,4 @@
-"""The verbs that watch production and bring what follows: `monitor`, `retrain`, `data`."""
+"""The verbs on production: `monitor`, `retrain`, `data`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_ci.cli.options import (
     output_options,
     registry_options,
 )
-from mlops_ci.cli.per_model import each
+from mlops_ci.cli.per_model import for_each_model
 from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.monitor.windows import read_time
@@ -33,7 +33,7 @@ def _time(context: click.Context, parameter: click.Parameter, value: str | None)
         return None if value is None else read_time(value)
     except ValueError:
         raise click.BadParameter(
-            f"'{value}' is no time: write 2026-03-01T06:00", context, parameter
+            f"'{value}' is not a time: write 2026-03-01T06:00", context, parameter
         ) from None
 
 
@@ -69,13 +69,15 @@ def monitor(**options: Any) -> int:
 
     def verb(session: Session, unit: Unit, tools: Tools) -> Report:
         from mlops_ci.adapters.data.production import ProductionFiles  # noqa: PLC0415
-        from mlops_ci.commands.monitor import Watch  # noqa: PLC0415
+        from mlops_ci.commands.monitor import MonitorInputs  # noqa: PLC0415
 
-        watch = Watch(production=ProductionFiles(unit.root), trends=_trends(session, unit), now=options["at"])
+        watch = MonitorInputs(
+            production=ProductionFiles(unit.root), trends=_trends(session, unit), now=options["at"]
+        )
         report = run(unit.settings, tools, watch, session.source, dry_run=options["dry_run"])
         return report if options["dry_run"] else _with_issue(session, unit, report)
 
-    return each(options, verb, begun=())
+    return for_each_model(options, verb, begun=())
 
 
 def _trends(session: Session, unit: Unit) -> Any:
@@ -86,7 +88,7 @@ def _trends(session: Session, unit: Unit) -> Any:
 
 
 def _with_issue(session: Session, unit: Unit, report: Report) -> Report:
-    """Bring the one issue of this model up to date; its body is the report."""
+    """Create or update the one issue of this model; its body is the report."""
     if not unit.settings.monitor.issue:
         return report
     issue = report.details["issue"]
@@ -116,7 +118,7 @@ def retrain(**options: Any) -> int:
     """
     from mlops_ci.commands.retrain import retrain as run  # noqa: PLC0415
 
-    return each(
+    return for_each_model(
         options,
         lambda session, unit, tools: run(
             unit.settings, tools, session.source, now=options["at"], dry_run=options["dry_run"]
@@ -185,11 +187,11 @@ def update(path: str | None, **options: Any) -> int:
             for one in named
         ]
 
-    return each(options, verb, command="data", begun=(), single=True)
+    return for_each_model(options, verb, command="data", begun=(), single=True)
 
 
 def _inside(root: Path, unit: Unit, path: str) -> str:
-    """Return a path relative to the repository: it is relative to the settings file."""
+    """Return a path, given relative to the settings file, relative to the repository."""
     place = (unit.root / path).resolve()
     if not place.is_relative_to(root.resolve()):
         raise UsageError(f"{path} is not in this repository", remedy="name a file of the repository")
@@ -197,7 +199,7 @@ def _inside(root: Path, unit: Unit, path: str) -> str:
 
 
 def _branches(session: Session) -> Any:
-    """Return where branches go: to the forge's repository in its job, else they stay here."""
+    """Return where branches are published: in the forge's repository in a CI job, else only locally."""
     import os  # noqa: PLC0415
 
     from mlops_ci.adapters.branches import GitBranches  # noqa: PLC0415

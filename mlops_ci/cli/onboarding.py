@@ -1,4 +1,4 @@
-"""Verbs that bring mlops-ci into a repository: `init` and `doctor`."""
+"""The verbs that set up a repository: `init` and `doctor`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mlops_ci.render import template_folder
 
 
 def _watches(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Read names in any order; none asks, where someone is there to be asked."""
+    """Parse a list of names, in any order; None if the option was not given."""
     if value is None:
         return None
     named = [name.strip() for name in value.split(",") if name.strip()]
     for name in named:
         if name not in WATCHES:
-            raise click.BadParameter(f"'{name}' is none of {', '.join(WATCHES)}", context, parameter)
+            raise click.BadParameter(f"'{name}' is not one of {', '.join(WATCHES)}", context, parameter)
     return tuple(name for name in WATCHES if name in named)
 
 
@@ -74,17 +74,9 @@ def init(**options: Any) -> int:
     facts, tree = inspect(repository), LocalWorkTree(repository.root)
     folder = template_folder() / "workflows" / "github"
     templates = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yml")}
-    chosen = {
-        "model": options["model"],
-        "tracking_uri": options["tracking_uri"],
-        "action": options["action"] or action_reference(),
-        "forge": options["forge"],
-        "one_job": options["one_job"],
-        "forks": options["forks"],
-        "promote": options["promote"],
-        "watches": options["watches"] or (),
-        "force": options["force"],
-    }
+    names = ("model", "tracking_uri", "action", "forge", "one_job", "forks", "promote", "watches", "force")
+    chosen = {name: options[name] for name in names}
+    chosen |= {"action": options["action"] or action_reference(), "watches": options["watches"] or ()}
 
     def run(*, write: bool) -> Report:
         return run_init(facts, Choices(**chosen), templates, tree, write=write)
@@ -96,12 +88,11 @@ def init(**options: Any) -> int:
     proposed = run(write=False)
     if proposed.model and not options["model"]:
         chosen["model"] = click.prompt("Name of the model in MLflow's registry", default=proposed.model)
-        proposed = run(write=False)
     if options["watches"] is None and click.confirm(
         f"Also watch production ({', '.join(WATCHES)})?", default=False
     ):
         chosen["watches"] = WATCHES
-        proposed = run(write=False)
+    proposed = run(write=False)
     show([replace(proposed, next_step="")], options, {})
     if proposed.actions and click.confirm("\nWrite these files?", default=True):
         written = run(write=True)
@@ -125,14 +116,14 @@ def doctor(**options: Any) -> int:
     """Find what would keep the gate from working here, each with its remedy.
 
     Looks at git, settings, pipeline, DVC remote, MLflow, champion, holdout, the forge's token and the
-    workflows; changes nothing. Ends with 0 where nothing has to be mended.
+    workflows; changes nothing. Ends with 0 where nothing has to be fixed.
 
     \b
     All of it:                 mlops-ci doctor
     Fast, without network:     mlops-ci doctor --offline
     """
-    from mlops_ci.cli.doctor_wiring import examine  # noqa: PLC0415
+    from mlops_ci.cli.doctor_wiring import run_doctor  # noqa: PLC0415
 
-    report = examine(options)
+    report = run_doctor(options)
     show([report], options, {})
     return report.exit_code

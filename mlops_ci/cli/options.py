@@ -113,5 +113,5 @@ environment_option = click.option(
 )
 
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Show what would be changed outside, change nothing."
+    "--dry-run", is_flag=True, help="Show what would be changed, and change nothing."
 )

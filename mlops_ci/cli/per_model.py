@@ -1,4 +1,4 @@
-"""A verb on each model of the repository: what the verbs about history and production share."""
+"""Runs a verb for each model of the repository; a failure becomes that model's report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mlops_ci.cli.delivery import deliver
-from mlops_ci.cli.interruption import of_machine
+from mlops_ci.cli.interruption import machine_problem
 from mlops_ci.cli.session import Session, Unit, open_session, units
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands.error_report import could_not_tell
@@ -25,7 +25,7 @@ BEGUN = Notice(
 )
 
 
-def each(
+def for_each_model(
     options: dict[str, Any],
     verb: Callable[[Session, Unit, Tools], Report | list[Report]],
     *,
@@ -33,7 +33,7 @@ def each(
     begun: Sequence[Notice] = (BEGUN,),
     single: bool = False,
 ) -> int:
-    """Run a verb for each model; a failure becomes its report.
+    """Run a verb for each model; a failure becomes that model's report.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def each(
             except MlopsCiError as error:
                 made = _failed(session, unit, error, name, begun)
             except OSError as error:
-                trouble = of_machine(error)
+                trouble = machine_problem(error)
                 if trouble is None:
                     raise
                 made = _failed(session, unit, trouble, name, begun)

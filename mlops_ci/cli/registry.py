@@ -27,7 +27,9 @@ from mlops_ci.errors import UsageError
 @config_options
 @registry_options
 @change_options
-@click.option("--version", "version", help="Version of the registered model (default: the alias's).")
+@click.option(
+    "--version", "version", help="Version of the registered model (default: the one with the alias)."
+)
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -35,7 +37,11 @@ from mlops_ci.errors import UsageError
 )
 @click.option("--rescore", is_flag=True, help="Score it now with `evaluation.score_command`.")
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME=VALUE", help="A scalar, if no more is known."
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A single number, if nothing else is known.",
 )
 @click.option("--from-pipeline", is_flag=True, help="Register what this branch's pipeline produces.")
 @output_options

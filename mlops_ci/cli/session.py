@@ -1,4 +1,4 @@
-"""One run of a verb: which repository, change, settings and forge it is about, with all adapters made."""
+"""The session of a run: finds the repository, the change, the settings in force and the forge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from mlops_ci.adapters.environment import secrets_in
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
-from mlops_ci.adapters.git_fetch import bring
+from mlops_ci.adapters.git_fetch import fetch_change
 from mlops_ci.adapters.ports import Console, Forge
 from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
@@ -24,7 +24,7 @@ from mlops_ci.settings import Settings, in_environment, own_keys, read_settings,
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One model of the repository: its settings in force, and what has to be said of how they came about.
+    """One model of the repository, with its settings in force and notices on how they were determined.
 
     `base` are the settings without an environment, where `settings` are those of one.
     """
@@ -38,7 +38,7 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What all models of one run share."""
+    """What all models of a run share."""
 
     repository: GitRepository
     forge: Forge
@@ -49,12 +49,12 @@ class Session:
 
     @property
     def on_forge(self) -> bool:
-        """Whether the change comes from a forge, and is not the user's own work tree."""
+        """Whether the change comes from a forge, rather than from the user's work tree."""
         return not isinstance(self.forge, TerminalForge)
 
 
 def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> tuple[Forge, Console]:
-    """Return where this run reports to: the forge whose job this is, else the terminal."""
+    """Return the forge and the console of this run: those of the CI job, else the terminal."""
     if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get("GITHUB_EVENT_PATH"):
         from mlops_ci.adapters.forges.github import GitHubForge  # noqa: PLC0415
         from mlops_ci.adapters.forges.github_actions import ActionsConsole  # noqa: PLC0415
@@ -80,7 +80,7 @@ def forge_and_console(options: Mapping[str, Any], repository: GitRepository) -> 
 
 
 def clock() -> Callable[[], datetime]:
-    """Return the clock of this run: the machine's, unless a simulation in this process handed in its own.
+    """Return the clock of this run: the machine's, unless a simulation set its own.
 
     No flag and no variable reaches it: what is written into the ledger is not dated by its user.
     """
@@ -121,20 +121,20 @@ def open_session(options: Mapping[str, Any]) -> Session:
 def _bring_change(
     repository: GitRepository, forge: Forge, source: Source, console: Console, token: str | None
 ) -> None:
-    """Fetch a pull request's head that the checkout does not have: a fork's, in a workflow of its own."""
+    """Fetch a pull request's head if the checkout lacks it, as for a fork's in its separate workflow."""
     if source.pull_request is None or not source.head or repository.resolve(source.head) is not None:
         return
     reference, url = forge.reference(source.pull_request), repository.remote_url()
     if reference is None or url is None:
         return
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    problem = bring(repository.root, url, reference, token if url.startswith(f"{server}/") else None)
+    problem = fetch_change(repository.root, url, reference, token if url.startswith(f"{server}/") else None)
     if problem:
         console.warn(f"the change's head could not be fetched: {problem}")
 
 
 def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
-    """Return the models that this change is judged for.
+    """Return the models that this run is about.
 
     Settings files are looked for in the change and at the tip of the target branch: one that the
     change deletes stays in force.
@@ -151,7 +151,11 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     here = [path.relative_to(repository.root).as_posix() for path in repository.root.glob(pattern)]
     names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
     if not names:
-        raise SettingsError(config, ["there is no such file"], remedy="write one with `mlops-ci init`")
+        elsewhere = str(folder) != "." and (repository.root / config).is_file()
+        remedy = (
+            f"run this in {repository.root}, where it is" if elsewhere else "write one with `mlops-ci init`"
+        )
+        raise SettingsError(config, ["there is no such file here"], remedy=remedy)
     found = [_there(session, unit) for name in names for unit in _units_of(session, name)]
     models = [unit.settings.registry.model for unit in found]
     for model in models:
@@ -160,12 +164,15 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     if only is not None:
         found = [unit for unit in found if unit.settings.registry.model == only]
         if not found:
-            raise UsageError(f"there is no model '{only}'", remedy=f"one of: {', '.join(models)}")
+            raise UsageError(
+                f"the settings hold no model '{only:.80}'",
+                remedy=f"name one with --model: {', '.join(models)}",
+            )
     return found
 
 
 def environment_of(settings: Settings, name: str) -> Settings:
-    """Return the settings as they are in an environment; a UsageError where there is none of this name."""
+    """Return the settings of an environment; raise a UsageError if there is none of this name."""
     known = settings.promotion.environments
     if name not in known:
         raise UsageError(
@@ -176,12 +183,13 @@ def environment_of(settings: Settings, name: str) -> Settings:
 
 
 def _there(session: Session, unit: Unit) -> Unit:
-    """Return a model as it is in the environment that was asked for, or that its settings name."""
+    """Return a model in the environment that was asked for, or that its settings name."""
     name = session.options.get("environment") or unit.settings.promotion.environment
     return replace(unit, settings=environment_of(unit.settings, name), base=unit.settings) if name else unit
 
 
 def _units_of(session: Session, name: str) -> list[Unit]:
+    """Return the models of one settings file: as the target branch has it, with the change's own paths."""
     repository, source = session.repository, session.source
     at_target = repository.read(source.base, name) if source.base else None
     place = repository.root / name
@@ -189,20 +197,9 @@ def _units_of(session: Session, name: str) -> list[Unit]:
         here = repository.read(source.head, name)
     else:
         here = place.read_bytes() if place.is_file() and not place.is_symlink() else None
-    notices: list[Notice] = []
     if at_target is None:
-        if here is None:
-            raise SettingsError(name, ["is not a regular file"])
-        in_force = read_settings(here, name)
-        if source.base and source.head != source.base:
-            text = (
-                f"`{name}` is new in this change: its own policy is in force until the target branch has one."
-            )
-            notices.append(Notice(text=text, level="warning"))
-        return [
-            Unit(settings=one, root=place.parent, config=name, notices=(*notices, *_deprecated(one)))
-            for one in in_force
-        ]
+        return _new_units(session, name, here)
+    notices: list[Notice] = []
     in_force = read_settings(at_target, f"{name} on {source.target}")
     proposed: dict[str, Settings] = {}
     if here is not None and here != at_target:
@@ -213,17 +210,29 @@ def _units_of(session: Session, name: str) -> list[Unit]:
             notices.append(Notice(text=text, level="danger"))
     for one in in_force:
         for key in own_keys(one, proposed.get(one.registry.model)):
-            text = f"This change sets `{key}` for itself, where its own outputs are: that is in force."
+            text = f"This change edits `{key}`, and its own value is used: it says where its outputs are."
             notices.append(Notice(text=text, level="danger"))
     return [
-        Unit(
-            settings=trusted(one, proposed.get(one.registry.model)),
-            root=place.parent,
-            config=name,
-            notices=(*notices, *_deprecated(one)),
-        )
+        _unit(session, name, trusted(one, proposed.get(one.registry.model)), [*notices, *_deprecated(one)])
         for one in in_force
     ]
+
+
+def _new_units(session: Session, name: str, here: bytes | None) -> list[Unit]:
+    """Return the models of a file that the target branch does not have yet."""
+    if here is None:
+        raise SettingsError(name, ["is not a regular file"])
+    source = session.source
+    notices = []
+    if source.base and source.head != source.base:
+        text = f"`{name}` is new in this change: its own policy is in force until the target branch has one."
+        notices.append(Notice(text=text, level="warning"))
+    return [_unit(session, name, one, [*notices, *_deprecated(one)]) for one in read_settings(here, name)]
+
+
+def _unit(session: Session, name: str, settings: Settings, notices: list[Notice]) -> Unit:
+    root = (session.repository.root / name).parent
+    return Unit(settings=settings, root=root, config=name, notices=tuple(notices))
 
 
 def _deprecated(settings: Settings) -> list[Notice]:
@@ -241,7 +250,7 @@ def templates_of(session: Session) -> dict[str, str]:
 
 
 def _elsewhere(session: Session) -> bool:
-    """Say whether the work tree is without the change: then its own files are read from git."""
+    """Return whether the work tree lacks the change, whose own files are then read from git."""
     repository, head = session.repository, session.source.head
     if session.source.pull_request is None or not head or repository.resolve(head) is None:
         return False

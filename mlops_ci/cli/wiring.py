@@ -1,4 +1,4 @@
-"""Which adapter serves which port: the tools of one model, made when they are first asked for."""
+"""Wires adapters to ports: the tools of one model, each created on first use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mlops_ci.settings import Settings
 
 
 def tools_for(session: Session, unit: Unit, scratch: Path, *, runs_code: bool) -> Tools:
-    """Return the tools of one model; where no code of the change may run, there is no shell."""
+    """Return the tools of one model; without a shell if no code of the change may run."""
     frames = TableReader()
     scratch.mkdir(parents=True, exist_ok=True)
     return Tools(
@@ -88,7 +88,7 @@ def _drift(reference: str, current: str, **options: Any) -> DriftReport:
 
 
 def actor_of(session: Session) -> str:
-    """Return who acts: as told, else the user of this machine."""
+    """Return the actor: as given, else the user of this machine."""
     named: str | None = session.options.get("actor")
     if named:
         return named
@@ -123,7 +123,7 @@ def ledger_of(session: Session, settings: Settings, scratch: Path) -> Ledger:
 
 
 def _operator(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]], str]:
-    """Return what runs the policy's own commands (deploy, probe): they need our credentials."""
+    """Return the function that runs the policy's own commands (deploy, probe) with our credentials."""
 
     def run(command: str, variables: Mapping[str, str]) -> str:
         try:
@@ -146,7 +146,7 @@ def _operator(session: Session, unit: Unit) -> Callable[[str, Mapping[str, str]]
 
 
 def registry_of(session: Session, settings: Settings) -> Registry:
-    """Return the registry of a model, in the environment that its settings are those of."""
+    """Return the registry of a model, in the environment of its settings."""
     from mlops_ci.adapters.mlflow.registry import MlflowRegistry  # noqa: PLC0415
 
     at = address_of(session, settings)

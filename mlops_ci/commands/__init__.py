@@ -1,1 +1,1 @@
-"""One short function a verb: settings and tools in, a Report out."""
+"""Commands: one function per verb, from settings and tools to a Report."""

@@ -1,4 +1,4 @@
-"""`adopt`: take in the model that is in production already as the champion, with what is known of it."""
+"""`adopt`: register the model that is already in production as the champion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlops_ci.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the user knows of the model in production.
+    """What the user knows about the model in production.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def adopt_version(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Take in a registered version: name it champion, and give it an evaluation or scalars.
+    """Make a registered version the champion, and attach an evaluation or scalars to it.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def adopt_version(
 def adopt_pipeline(
     settings: Settings, tools: Tools, source: Source, evidence: Evidence, *, dry_run: bool = False
 ) -> Report:
-    """Register what this branch's pipeline produced as the champion: the model that it is in production.
+    """Register what this branch's pipeline produced as the champion: it is the model in production.
 
     Raises
     ------

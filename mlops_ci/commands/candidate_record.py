@@ -1,4 +1,4 @@
-"""What is read of a candidate's evidence, and what is kept of it in the registry."""
+"""Reads a candidate's evaluation, and builds the record of it that the registry keeps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlops_ci.settings import Settings, policy_of
 def candidate_evaluation(
     settings: Settings, tools: Tools, evidence: Evidence, labels: Path | None
 ) -> Evaluation | None:
-    """Read the candidate's predictions; None where the settings name no predictions file.
+    """Read the candidate's predictions; None if the settings name no predictions file.
 
     `labels` is the file that targets are joined from by id; None takes those of the predictions file.
     """
@@ -45,9 +45,33 @@ def record_of(
     verdict: Verdict,
     source: Source,
 ) -> CandidateRecord:
-    """Return everything that is kept of the candidate, so that promotion never trains again."""
+    """Return the record of a candidate: all that promotion needs, so that it never trains again."""
     manifest = evidence.manifest
-    keep = settings.evaluation.log == "full"
+    artifacts = _artifacts(tools, evidence)
+    if candidate is not None and settings.evaluation.log == "full":
+        path = tools.scratch / "predictions.parquet"
+        tools.evaluations.save(candidate, path)
+        artifacts[tags.EVALUATION_ARTIFACT] = path
+    measured = {
+        finding.metric: finding.candidate
+        for finding in verdict.findings
+        if finding.slice is None and finding.candidate is not None and isfinite(finding.candidate)
+    }
+    return CandidateRecord(
+        model=manifest.model,
+        run_id=manifest.run_id,
+        name=f"{manifest.model} {manifest.head[:10]}",
+        params=manifest.params,
+        metrics={**manifest.metrics, **measured},
+        tags=_tags(manifest, candidate, verdict, source),
+        artifacts=artifacts,
+        datasets=_datasets(manifest),
+    )
+
+
+def _artifacts(tools: Tools, evidence: Evidence) -> dict[str, Path]:
+    """Return the files of the evidence that are kept, by their place in the run."""
+    manifest = evidence.manifest
     artifacts: dict[str, Path] = {}
     if manifest.model_path:
         place = evidence.places[manifest.model_path]
@@ -56,9 +80,15 @@ def record_of(
         artifacts[tags.DVC_LOCK_ARTIFACT] = evidence.places[manifest.dvc_lock]
     if "reference" in manifest.profiles:
         artifacts[tags.PROFILE_ARTIFACT] = evidence.places[manifest.profiles["reference"]]
-    kept = tools.scratch / "manifest.json"
-    kept.write_bytes(canonical_json(plain(manifest)))
-    artifacts[tags.MANIFEST_ARTIFACT] = kept
+    written = tools.scratch / "manifest.json"
+    written.write_bytes(canonical_json(plain(manifest)))
+    artifacts[tags.MANIFEST_ARTIFACT] = written
+    return artifacts
+
+
+def _tags(
+    manifest: Manifest, candidate: Evaluation | None, verdict: Verdict, source: Source
+) -> dict[str, str]:
     carried = {
         tags.MODEL_DIGEST: manifest.model_digest,
         tags.GIT_COMMIT: source.head or manifest.head,
@@ -72,22 +102,7 @@ def record_of(
     if candidate is not None:
         carried[tags.HOLDOUT_DIGEST] = holdout_digest(candidate)
         carried[tags.EVALUATION_DIGEST] = evaluation_digest(candidate)
-        if keep:
-            path = tools.scratch / "predictions.parquet"
-            tools.evaluations.save(candidate, path)
-            artifacts[tags.EVALUATION_ARTIFACT] = path
-    overall = [finding for finding in verdict.findings if finding.slice is None]
-    return CandidateRecord(
-        model=manifest.model,
-        run_id=manifest.run_id,
-        name=f"{manifest.model} {manifest.head[:10]}",
-        params=manifest.params,
-        metrics=dict(manifest.metrics)
-        | {f.metric: f.candidate for f in overall if f.candidate is not None and isfinite(f.candidate)},
-        tags={key: value for key, value in carried.items() if value},
-        artifacts=artifacts,
-        datasets=_datasets(manifest),
-    )
+    return {key: value for key, value in carried.items() if value}
 
 
 def _datasets(manifest: Manifest) -> list[tuple[str, str, str]]:
@@ -103,7 +118,7 @@ def judgement_of(
     approval: Approval | None,
     source: Source,
 ) -> Judgement:
-    """Return what was decided about which bytes, as promotion will want to know it."""
+    """Return the judgement for promotion: what was decided, and about which bytes."""
     return Judgement(
         model=manifest.model,
         manifest=manifest,
@@ -121,7 +136,7 @@ def judgement_of(
 
 
 def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: Judgement) -> None:
-    """Keep a judgement with the candidate's run; earlier ones stay beside it."""
+    """Store a judgement with the candidate's run, beside earlier ones."""
     name = f"{judgement.digest()[:16]}.json"
     place = tools.scratch / name
     place.write_bytes(judgement.document())
@@ -131,7 +146,7 @@ def keep_judgement(tools: Tools, registry: Registry, ref: ModelRef, judgement: J
 
 
 def with_page(tools: Tools, registry: Registry, report: Report) -> Report:
-    """Keep the report's page with the candidate's run; where that fails, return a report that says so."""
+    """Store the HTML report with the candidate's run; if that fails, return a report with a notice."""
     run_id = report.candidate.run_id if report.candidate else None
     if tools.page is None or not run_id:
         return report

@@ -1,12 +1,13 @@
-"""The candidate that a merged commit stands for: found by what it was made from, proven by its bytes."""
+"""Finds the judged candidate of a merged commit by its pipeline version, and verifies it by digest."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_ci.adapters.ports import Champion, PipelineRun, Registry
+from mlops_ci.adapters.ports import Champion, PipelineRun, Registry, Repository
 from mlops_ci.commands.judge import Judged, judge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
@@ -14,15 +15,15 @@ from mlops_ci.core.evidence import Evaluation, evaluation_digest, holdout_digest
 from mlops_ci.core.judgement import Judgement, policy_digest
 from mlops_ci.core.lineage import pipeline_version
 from mlops_ci.core.report import Notice, Source
-from mlops_ci.errors import EvidenceError
+from mlops_ci.errors import EvidenceError, UsageError
 from mlops_ci.settings import Settings, policy_of
 
 REMEDY = "run `mlops-ci check` on this commit: it judges what the pipeline produces, and records it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A recorded candidate, and what was judged of it.
+class RecordedCandidate:
+    """A recorded candidate, and its judgement.
 
     `home` is the registry that has its run. `pipeline` describes the merged commit as it stands; it is None
     where that commit is not asked, since a champion of another environment is promoted.
@@ -39,12 +40,12 @@ class Found:
         return self.judgement.manifest.model_digest
 
 
-def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -> Found:
-    """Return the candidate of the checked-out commit, whatever the merge did to the commit itself.
+def find_candidate(settings: Settings, tools: Tools, registry: Registry, source: Source) -> RecordedCandidate:
+    """Return the candidate of the checked-out commit, however the merge changed the commit itself.
 
     It is looked for by pipeline version, which a squash, a rebase or a merge queue leaves alone, then by
-    commit. Where dvc.lock is current, the outputs that it names must be those that were judged; of several
-    that agree, the newest counts.
+    commit. Where dvc.lock is current, the outputs that it names must be those that were judged. Of several
+    that agree, one of the change that was merged comes before one of any other, and the newest counts.
 
     Raises
     ------
@@ -58,16 +59,15 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
     if not refs and source.head:
         refs = registry.find_candidates(name, {tags.GIT_COMMIT: source.head})
     unjudged = others = 0
-    for ref in refs:
-        record = registry.candidate(ref.run_id or "")
-        path = record.tags.get(tags.VERDICT_PATH)
+    for record in _merged_first(tools, [registry.candidate(ref.run_id or "") for ref in refs], source):
+        run_id, path = record.ref.run_id or "", record.tags.get(tags.VERDICT_PATH)
         if path is None:
             unjudged += 1
             continue
-        kept = registry.download(ref.run_id or "", path, tools.scratch / "judgement")
+        kept = registry.download(run_id, path, tools.scratch / "judgement")
         judgement = tools.read_judgement(kept)
         if judgement.model == name and _same_outputs(run, judgement):
-            return Found(record=record, judgement=judgement, home=registry, pipeline=run)
+            return RecordedCandidate(record=record, judgement=judgement, home=registry, pipeline=run)
         others += 1
     problem = (
         f"no candidate of '{name}' was recorded for commit {source.head[:12]} (pipeline version"
@@ -83,8 +83,35 @@ def find(settings: Settings, tools: Tools, registry: Registry, source: Source) -
     raise EvidenceError(problem, remedy=REMEDY)
 
 
+def _merged_first(tools: Tools, records: Sequence[Champion], source: Source) -> list[Champion]:
+    """Return candidates of the change that was merged before those of others, and else as they are.
+
+    A pipeline version is what a change's own job says of itself; its commit and number are the forge's word.
+    So a change that nobody merged cannot put its model in the place of another's by the version alone.
+    """
+    if len(records) < 2 or not source.head:
+        return list(records)
+    repository = tools.repository
+    named = set(re.findall(r"[#!](\d+)\b", repository.message(source.head)))
+
+    def other(record: Champion) -> bool:
+        commits = record.tags.get(tags.GIT_COMMIT, "").split()
+        merged = any(_holds(repository, source.head, one) for one in commits)
+        return not (merged or named & set(record.tags.get(tags.PULL_REQUEST, "").split()))
+
+    return sorted(records, key=other)
+
+
+def _holds(repository: Repository, head: str, commit: str) -> bool:
+    """Say whether a commit is in the history of another; one that is not here, or unrelated, is not."""
+    try:
+        return repository.resolve(commit) is not None and repository.merge_base(commit, head) == commit
+    except UsageError:
+        return False
+
+
 def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
-    """Say whether the outputs of a current dvc.lock are those that were judged."""
+    """Return whether the outputs of a current dvc.lock are those that were judged."""
     if run.lock_changed:
         return True
     judged = {path: checksum for stage in judgement.manifest.stages for path, checksum in stage.outs.items()}
@@ -92,8 +119,8 @@ def _same_outputs(run: PipelineRun, judgement: Judgement) -> bool:
     return bool(merged) and all(judged.get(path) == checksum for path, checksum in merged.items())
 
 
-def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[Notice]]:
-    """Download the model and prove that it is, byte for byte, what was judged; return where it is.
+def verify_model(settings: Settings, tools: Tools, found: RecordedCandidate) -> tuple[Path, list[Notice]]:
+    """Download the model and verify that it is, byte for byte, what was judged; return its path.
 
     Raises
     ------
@@ -133,7 +160,7 @@ def prove(settings: Settings, tools: Tools, found: Found) -> tuple[Path, list[No
 
 
 def _named(settings: Settings, run: PipelineRun) -> str | None:
-    """Return the checksum that a current dvc.lock has for the model; None where it names it not by itself."""
+    """Return the checksum of the model in a current dvc.lock; None if it has no entry of its own."""
     if run.lock_changed or settings.candidate.model is None:
         return None
     wanted = settings.candidate.model.rstrip("/")
@@ -142,9 +169,9 @@ def _named(settings: Settings, run: PipelineRun) -> str | None:
 
 
 def decide_again(
-    settings: Settings, tools: Tools, registry: Registry, found: Found
+    settings: Settings, tools: Tools, registry: Registry, found: RecordedCandidate
 ) -> tuple[Judged, Evaluation | None, list[str]]:
-    """Judge the recorded evaluation against the champion in a registry and by the policy of now.
+    """Judge the recorded evaluation again, against the present champion and by the present policy.
 
     Returns
     -------

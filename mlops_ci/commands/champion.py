@@ -1,9 +1,8 @@
-"""Moving the champion: the ledger decides, the registry's aliases follow, and anyone may finish the job."""
+"""Moves the champion: the ledger decides, the registry's aliases follow."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -11,8 +10,10 @@ from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Ledger, Registry
 from mlops_ci.commands.tools import Tools
+from mlops_ci.commands.version_facts import data_of, digests_of
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State, model_digest, moves, project
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, model_digest, moves, state_of
 from mlops_ci.core.report import Source
 from mlops_ci.errors import ConflictError, EvidenceError
 from mlops_ci.settings import Settings
@@ -23,7 +24,7 @@ _SETTLE = (0.2, 0.5, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class ChampionMover:
-    """One model's champion, its history and its registry.
+    """Moves one model's champion: decides in the ledger, then updates the registry.
 
     An intent in the ledger is the decision; from then on every process that meets it makes the aliases
     follow. So a writer that dies leaves nothing half done that the next one does not finish.
@@ -46,19 +47,19 @@ class ChampionMover:
 
     @property
     def environment(self) -> str:
-        """Name of the environment; empty where the settings name none."""
+        """Name of the environment; empty if the settings name none."""
         return self.settings.promotion.environment or ""
 
     def state(self, history: History) -> State:
-        """Return what a history says of this environment."""
-        return project(history, self.environment)
+        """Return the state of this environment by a history."""
+        return state_of(history, self.environment)
 
     def read(self) -> History:
         """Return the history as it is now."""
         return self.ledger.read(self.model)
 
     def entry(self, event: str, phase: Any, source: Source | None = None, **values: Any) -> Entry:
-        """Return a new entry, with a name of its own, the time and who acts."""
+        """Return a new entry with a nonce, the time and the actor."""
         values = {"run_url": source.run_url, "commit": source.head} | values if source else values
         return Entry(
             event=event,
@@ -72,7 +73,7 @@ class ChampionMover:
         )
 
     def settled_history(self, source: Source, *, dry_run: bool = False) -> History:
-        """Return a history whose decisions the registry follows: finish what was begun, take in the first.
+        """Return the history after finishing an open decision, and adopting a champion older than the ledger.
 
         With `dry_run` nothing is written, and the first champion is not taken in.
 
@@ -98,7 +99,7 @@ class ChampionMover:
         return self.read()
 
     def verified_history(self, *, finish: bool) -> History:
-        """Return the history, proven to hold the champion's anchor, with what was begun finished.
+        """Return the history, verified against the champion's anchor, and finish an open decision.
 
         The proof comes first: a history that was cut would otherwise move the alias back.
         """
@@ -107,7 +108,7 @@ class ChampionMover:
         return self.apply_decision(history) if finish and self.state(history).open is not None else history
 
     def apply_decision(self, history: History) -> History:
-        """Make the aliases what the history says, read them back, and write down that they are.
+        """Set the aliases as the history says, read them back, and record that the decision took effect.
 
         After each write the ledger is read again: a slower writer may have undone a newer one's work,
         and the last to write is the one that sees it.
@@ -142,7 +143,7 @@ class ChampionMover:
         )
 
     def moved_by_hand(self) -> tuple[str, State] | None:
-        """Return what the alias names instead, and the state by the ledger; None where they agree.
+        """Return what the alias names instead, and the ledger's state; None if they agree.
 
         A writer that is at work may have moved either a moment ago: only a difference that stays counts.
         """
@@ -160,7 +161,7 @@ class ChampionMover:
         return None
 
     def check_anchor(self, history: History, version: str | None) -> None:
-        """Refuse a history that lacks the line which the version's tag names: it was cut or rewritten.
+        """Refuse a history without the line that the version's tag names: it was truncated or rewritten.
 
         Raises
         ------
@@ -178,7 +179,7 @@ class ChampionMover:
             )
 
     def intact(self, history: History, version: str) -> Champion | None:
-        """Return a version, or None where it is deleted.
+        """Return a version, or None if it is deleted.
 
         Raises
         ------
@@ -198,7 +199,7 @@ class ChampionMover:
         return found
 
     def adoption_entry(self, version: str, source: Source, reason: str) -> Entry:
-        """Return the intent that takes in a champion which the ledger did not make."""
+        """Return the intent that adopts a champion which the ledger did not promote."""
         found = self.registry.version(self.model, version)
         kept = found.tags if found else {}
         return self.entry(
@@ -212,20 +213,11 @@ class ChampionMover:
             candidate_commit=(found.ref.commit or "") if found else "",
             pipeline_version=kept.get(tags.PIPELINE_VERSION, ""),
             digests=digests_of(kept),
-            data=self._data(found.ref.run_id) if found and found.ref.run_id else {},
+            data=data_of(self.registry, found.ref.run_id, self.tools.scratch) if found else {},
         )
 
-    def _data(self, run_id: str) -> dict[str, str]:
-        """Return the checksums of the data that a run's manifest names; none where it has no manifest."""
-        try:
-            place = self.registry.download(run_id, tags.MANIFEST_ARTIFACT, self.tools.scratch / "manifest")
-            listed = json.loads(place.read_bytes())["lineage"]["data"]
-            return {str(one["path"]): str(one["checksum"]) for one in listed if one["checksum"]}
-        except (EvidenceError, ValueError, KeyError, TypeError):
-            return {}
-
     def _adopt_first(self, history: History, source: Source) -> History:
-        """Begin a history with the champion that is there already; what was only seen moved nothing."""
+        """Begin a history with the champion that exists already; monitoring records are not yet a history."""
         version = self.registry.aliases(self.model).get(self.alias)
         begun = any(entry.environment == self.environment for entry in moves(history.entries))
         if begun or version is None:
@@ -237,7 +229,7 @@ class ChampionMover:
             return self.read()
 
     def _set_aliases(self, state: State, history: History) -> None:
-        """Set what differs: the anchor, then `previous`, then the champion."""
+        """Set what differs: first the anchor, then the alias `previous`, then the champion."""
         assert state.champion is not None  # noqa: S101 (the caller looked)
         assert state.decision is not None  # noqa: S101
         aliases = self.registry.aliases(self.model)
@@ -256,7 +248,7 @@ class ChampionMover:
             self.registry.set_alias(self.model, self.alias, state.champion)
 
     def _abandon(self, history: History, state: State) -> History:
-        """Withdraw a decision whose version was deleted before the registry followed it."""
+        """Withdraw a decision whose version was deleted before the aliases were set."""
         if state.open is None:
             raise EvidenceError(
                 f"version {state.champion} of '{self.model}', the champion by the ledger, is deleted",
@@ -267,24 +259,13 @@ class ChampionMover:
         return self.ledger.append(history, entry)
 
 
-def digests_of(kept: Any) -> dict[str, str]:
-    """Return the digests that tags carry, under the ledger's names."""
-    named = {
-        "model": tags.MODEL_DIGEST,
-        "evaluation": tags.EVALUATION_DIGEST,
-        "holdout": tags.HOLDOUT_DIGEST,
-        "dvc_lock": tags.DVC_LOCK_DIGEST,
-    }
-    return {name: kept[tag] for name, tag in named.items() if kept.get(tag)}
-
-
 def champion_mover(settings: Settings, tools: Tools) -> ChampionMover:
-    """Return what moves one model's champion."""
+    """Return the mover of one model's champion."""
     return ChampionMover(settings=settings, tools=tools, registry=tools.registry(), ledger=tools.ledger())
 
 
 def name_champion(settings: Settings, tools: Tools, source: Source, version: str) -> None:
-    """Make a version the champion on someone's word: through the ledger, where the champion came from there.
+    """Make a version the champion by hand; through the ledger if the present champion is in it.
 
     A repository that never promoted needs no ledger, and so no right to push one.
     """

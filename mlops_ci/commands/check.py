@@ -24,6 +24,8 @@ from mlops_ci.core.wording import headline, next_step, summary
 from mlops_ci.errors import EvidenceError, HoldoutError, PipelineError, ServiceError
 from mlops_ci.settings import Settings
 
+HELD = 3
+
 
 def check(
     settings: Settings,
@@ -73,7 +75,7 @@ def check(
     )
     ref = ModelRef(run_id=manifest.run_id, digest=manifest.model_digest, commit=manifest.head)
     kept = Action(kind="record_candidate", target=manifest.model, value=manifest.head, applied=not dry_run)
-    approval = _approval(tools, source) if judged.verdict.held else None
+    approval = _approval(tools, source) if judged.verdict.exit_code == HELD else None
     if not dry_run:
         ref = registry.record(record_of(settings, tools, evidence, candidate, judged.verdict, source))
         judgement = judgement_of(settings, manifest, candidate, judged, approval, source)
@@ -111,7 +113,7 @@ def _refuse(manifest: Manifest, source: Source) -> None:
 
 
 def _approval(tools: Tools, source: Source) -> Approval | None:
-    """Return someone's word for exactly this head, read from the forge now."""
+    """Return an approval of exactly this head, as the forge has it now."""
     change = tools.forge.pull_request()
     if change is None or (source.head and change.head != source.head):
         return None

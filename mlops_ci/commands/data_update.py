@@ -21,7 +21,7 @@ LEAST_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """What an update works with.
+    """The inputs of an update.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class _Changed:
 def data_update(
     settings: Settings, tools: Tools, update: Update, source: Source, path: str, *, dry_run: bool = False
 ) -> Report:
-    """Bring one data set up to date on a branch of its own; on a failure nothing is left half done.
+    """Update one data set on a branch of its own; a failure leaves no partial state behind.
 
     In this order: an import is fetched anew; the data are validated against the version before; the pointer
     is written; the data are pushed and proven to be in the remote; only then is there a branch. The work
@@ -104,7 +104,7 @@ def _changed(
     *,
     dry_run: bool,
 ) -> _Changed:
-    """Write the new pointer, and say what changed in the data."""
+    """Write the new pointer, and describe what changed in the data."""
     update.versions.update(path)
     after = (tools.repository.root / pointer).read_bytes()
     if before == after:
@@ -117,7 +117,7 @@ def _changed(
 def _compared(
     settings: Settings, tools: Tools, data: str, update: Update
 ) -> tuple[DriftReport | None, list[Notice]]:
-    """Hold the new data against the version before; refuse what is broken and not just different."""
+    """Compare the new data with the previous version; refuse data that is broken, not just different."""
     place = tools.repository.root / data
     if place.is_dir():
         text = f"`{data}` is a folder of files that are not compared; only that they are stored is proven."
@@ -140,19 +140,19 @@ def _compared(
     if broken and not update.anyway:
         raise EvidenceError(
             f"the new {data} is not fit to train on: {'; '.join(broken)}",
-            remedy="mend what makes it; if it is meant so, say --anyway",
+            remedy="fix what makes it; if it is meant so, say --anyway",
         )
     return found, [Notice(text=f"Taken all the same: {text}.", level="warning") for text in broken]
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    """Return how the data are compared: columns that the settings of drift name may not be in these data."""
+    """Return the drift options for these data, which may lack columns that the settings name."""
     options = options_of(settings)
     return {key: options[key] for key in ("sensitivity", "method", "thresholds", "min_count", "show")}
 
 
 def _broken(found: DriftReport) -> list[str]:
-    """Return what makes data unfit: lost columns, other types, an empty column, or half of the rows gone."""
+    """Return why data are unusable: missing columns, changed types, an empty column, half the rows lost."""
     said = []
     for column in found.columns:
         for check in column.checks:
@@ -174,7 +174,7 @@ def _branch(changed: _Changed) -> str:
 def _proposed(
     settings: Settings, tools: Tools, update: Update, path: str, changed: _Changed, source: Source
 ) -> Report:
-    """Push, prove, branch, propose; a branch that cannot be proposed is taken back."""
+    """Push the data, publish the branch, open the pull request; remove the branch again if that fails."""
     update.versions.push(path)
     branch = _branch(changed)
     report = _report(settings, path, changed, source, branch, applied=True)
@@ -193,7 +193,7 @@ def _title(path: str) -> str:
 
 
 def body_of(report: Report) -> str:
-    """Return the text of the pull request: what moved in the data."""
+    """Return the text of the pull request: what changed in the data."""
     drift = report.drift or {}
     moved = [one for one in drift.get("columns", ()) if one["drifted"]]
     lines = [f"Newer data: `{report.details['path']}`, stored in the DVC remote.", ""]
@@ -215,7 +215,7 @@ def body_of(report: Report) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep a value of the data from being Markdown, or a mention of someone."""
+    """Escape a value of the data, so that it is neither Markdown nor a mention of someone."""
     kept = "".join(" " if ord(one) < 32 else one for one in text)[:200]
     for mark in "\\`*_{}[]<>|#!~":
         kept = kept.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")

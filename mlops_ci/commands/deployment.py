@@ -1,4 +1,4 @@
-"""The team's own deployment of the champion: run, probed, and written down."""
+"""Runs and probes the team's deployment of the champion, and records the result in the ledger."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mlops_ci.errors import ConflictError, MlopsCiError
 
 
 def deploy(mover: ChampionMover, history: History) -> tuple[History, str]:
-    """Run the team's deployment of the champion, ask which version is served, and write down both.
+    """Run the team's deployment of the champion, probe which version is served, and record both.
 
     Returns
     -------
-    The history, and what is wrong: empty where the champion is served, or nothing is set up.
+    The history, and what is wrong: empty if the champion is served, or nothing is set up.
     """
     promotion, operate = mover.settings.promotion, mover.tools.operate
     state = mover.state(history)
@@ -22,19 +22,8 @@ def deploy(mover: ChampionMover, history: History) -> tuple[History, str]:
         return history, ""
     if not (promotion.deploy_command or promotion.probe_command):
         return history, ""
-    variables = {
-        "MLOPS_CI_MODEL_NAME": mover.model,
-        "MLOPS_CI_MODEL_VERSION": state.champion,
-        "MLOPS_CI_MODEL_URI": f"models:/{mover.model}/{state.champion}",
-        "MLOPS_CI_PREVIOUS_VERSION": state.previous or "",
-        "MLOPS_CI_EVENT": state.decision.event,
-        "MLOPS_CI_ENVIRONMENT": mover.environment,
-        # A champion that moves takes all traffic: a canary that runs is about another one.
-        "MLOPS_CI_VERSION": state.champion,
-        "MLOPS_CI_CHALLENGER": "",
-        "MLOPS_CI_CHALLENGER_URI": "",
-        "MLOPS_CI_SHARE": "0",
-    }
+    # A champion that moves takes all traffic: a canary that runs is about another one.
+    variables = deploy_variables(mover, history, state.decision.event, state.champion)
     trouble = ""
     try:
         if promotion.deploy_command:
@@ -59,8 +48,32 @@ def deploy(mover: ChampionMover, history: History) -> tuple[History, str]:
     return history, trouble
 
 
+def deploy_variables(
+    mover: ChampionMover,
+    history: History,
+    event: str,
+    champion: str,
+    challenger: str = "",
+    share: float = 0.0,
+) -> dict[str, str]:
+    """Return what `promotion.deploy_command` is told, as environment variables (see docs/promotion.md)."""
+    model = mover.model
+    return {
+        "MLOPS_CI_MODEL_NAME": model,
+        "MLOPS_CI_MODEL_VERSION": champion,
+        "MLOPS_CI_MODEL_URI": f"models:/{model}/{champion}",
+        "MLOPS_CI_PREVIOUS_VERSION": mover.state(history).previous or "",
+        "MLOPS_CI_EVENT": event,
+        "MLOPS_CI_ENVIRONMENT": mover.environment,
+        "MLOPS_CI_VERSION": champion,
+        "MLOPS_CI_CHALLENGER": challenger,
+        "MLOPS_CI_CHALLENGER_URI": f"models:/{model}/{challenger}" if challenger else "",
+        "MLOPS_CI_SHARE": f"{share:g}",
+    }
+
+
 def _probe(mover: ChampionMover, command: str, variables: dict[str, str], version: str) -> str:
-    """Ask until the probe agrees or its time is up; return what is wrong, or empty text."""
+    """Run the probe until it agrees or times out; return the problem, or an empty string."""
     operate = mover.tools.operate
     assert operate is not None  # noqa: S101 (the caller looked)
     end = time.monotonic() + mover.settings.promotion.probe_timeout

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlops_ci.adapters.ports import Champion, Repository
@@ -26,25 +27,39 @@ def doctor(checks: Iterable[Check], model: str = "") -> Report:
     found = list(checks)
     counts = Counter(check.state for check in found)
     words: dict[State, str] = {
-        "failed": "to mend",
+        "failed": "to fix",
         "warning": "could be better",
-        "ok": "well",
-        "skipped": "not looked at",
+        "ok": "fine",
+        "skipped": "skipped",
     }
     return Report(
         command="doctor",
         model=model,
         exit_code=exit_code(found),
         headline=holdout.counted({words[state]: counts[state] for state in words if state in counts}),
-        next_step="Mend what is marked, from the top down." if counts["failed"] else "",
+        next_step="Fix what is marked FIX, from the top down." if counts["failed"] else "",
         details={"checks": [check.__dict__ for check in found]},
     )
+
+
+def together(of_models: Sequence[tuple[str, Sequence[Check]]]) -> Iterator[Check]:
+    """Yield the checks of all models: once what holds for each, and the rest under the model's name."""
+    shared = [
+        check
+        for check in (of_models[0][1] if of_models else ())
+        if all(check in others for _, others in of_models)
+    ]
+    yield from shared
+    for model, checks in of_models:
+        for check in checks:
+            if check not in shared:
+                yield replace(check, subject=f"{model}: {check.subject}")
 
 
 def of_repository(
     repository: Repository, branch: str | None, *, shallow: bool, workflows: Mapping[str, Any], forge: str
 ) -> Iterator[Check]:
-    """Yield what holds for all models: the history, and the workflows.
+    """Yield the checks that concern all models: the git history and the workflows.
 
     Parameters
     ----------
@@ -73,13 +88,13 @@ def of_repository(
 
 def _workflow(path: str, document: Any) -> Iterator[Check]:
     if isinstance(document, str):
-        yield failed(path, f"is not valid YAML: {document}", "Mend it.")
+        yield failed(path, f"is not valid YAML: {document}", "Fix it.")
     else:
-        yield from workflow_rules.judge(path, document)
+        yield from workflow_rules.check_workflow(path, document)
 
 
 def of_model(settings: Settings, tools: Tools, probes: Probes, *, offline: bool) -> Iterator[Check]:
-    """Yield what holds for one model; what fails on the way becomes a finding."""
+    """Yield the checks of one model; an error becomes a failed check."""
     outputs = list(_guarded("pipeline", lambda: _pipeline(settings, tools)))
     yield from outputs
     yield from _guarded("DVC remote", lambda: _remote(settings, probes, offline=offline))
@@ -92,7 +107,7 @@ def of_model(settings: Settings, tools: Tools, probes: Probes, *, offline: bool)
 
 
 def of_forge(probes: Probes, forge: str) -> Iterator[Check]:
-    """Yield what the forge's token may do."""
+    """Yield the checks of the forge's token."""
     state = probes.forge()
     if state is None:
         yield skipped(forge or "forge", "no token to ask with (GITHUB_TOKEN and GITHUB_REPOSITORY)")
@@ -117,7 +132,7 @@ def _guarded(subject: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Ch
     try:
         yield from checks()
     except MlopsCiError as error:
-        yield failed(subject, error.problem, error.remedy, error.exit_code)
+        yield failed(subject, error.problem.removeprefix(f"{subject}: "), error.remedy, error.exit_code)
 
 
 def _pipeline(settings: Settings, tools: Tools) -> Iterator[Check]:
@@ -143,7 +158,7 @@ def _pipeline(settings: Settings, tools: Tools) -> Iterator[Check]:
             yield failed(
                 "pipeline",
                 f"no stage writes {path} ({key})",
-                f"Add it to the `outs` of a stage in dvc.yaml, or mend {key}.",
+                f"Add it to the `outs` of a stage in dvc.yaml, or fix {key}.",
             )
     if not missing:
         yield ok("pipeline", f"{len(run.stages)} stages make what the settings name")
@@ -220,7 +235,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _champion(settings: Settings, tools: Tools) -> tuple[list[Check], Champion | None]:
-    """Return whether there is a champion that candidates can be compared with."""
+    """Check that there is a champion that candidates can be compared with; return it, too."""
     name, alias = settings.registry.model, settings.registry.champion
     try:
         champion = tools.registry().champion(name, alias)
@@ -238,7 +253,7 @@ def _champion(settings: Settings, tools: Tools) -> tuple[list[Check], Champion |
             failed(
                 "champion",
                 text,
-                "Give it some: `mlops-ci adopt --version N --predictions FILE`.",
+                f"Give it some: `mlops-ci adopt --version {champion.ref.version} --predictions FILE`.",
                 5,
             )
         ], champion
@@ -259,14 +274,14 @@ def _holdout(settings: Settings, tools: Tools, champion: Champion | None) -> Ite
         else:
             yield warning(
                 "holdout",
-                "there are no predictions: a loss cannot be told from chance",
+                "there are no predictions, so a real loss and chance look the same",
                 "See what `mlops-ci init` proposes.",
             )
         return
     both = theirs if rows is not None else None
     known = rows if rows is not None else theirs
     assert known is not None  # noqa: S101 (one of them is)
-    found = list(holdout.judge(known, policy_of(settings), both))
+    found = list(holdout.check_holdout(known, policy_of(settings), both))
     yield from found or [
         ok("holdout", f"{len(known):,} rows; what they settle shows with the first comparison")
     ]

@@ -50,7 +50,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
         headline = (
             f"drift: {len(moved)} of {len(found.columns)} columns moved" if moved else "drift of the rows"
         )
-        next_step = "see the columns below; if the change is real, retrain on newer data"
+        next_step = "Look at the columns that moved. If the change is real, retrain on newer data."
     else:
         headline = f"no drift in {len(found.columns)} columns"
         next_step = ""
@@ -70,7 +70,7 @@ def report_of(found: DriftReport, *, on_drift: OnDrift = "warn", source: Source 
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments of `mlops_ci.drift` that the settings stand for."""
+    """Return the settings as keyword arguments of `mlops_ci.drift`."""
     own = settings.drift
     return {
         "sensitivity": own.sensitivity,
@@ -89,7 +89,7 @@ def options_of(settings: Settings) -> dict[str, Any]:
 def with_drift(
     verdict: Verdict, found: DriftReport | None, unread: str, on_drift: OnDrift
 ) -> tuple[Verdict, list[Notice]]:
-    """Return a check's verdict with what drift does to it, and what has to be said.
+    """Return a check's verdict after drift is taken into account, and the notices for it.
 
     Parameters
     ----------

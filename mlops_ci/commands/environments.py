@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_ci.adapters.ports import CandidateRecord, Champion
-from mlops_ci.commands.candidates import REMEDY, Found, prove
+from mlops_ci.commands.candidates import REMEDY, RecordedCandidate, verify_model
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.promote import Offer, carry_out, require_merged
-from mlops_ci.commands.promote_report import AS_JUDGED, Word
+from mlops_ci.commands.promote_report import AS_JUDGED, Confirmation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import evaluation_digest
-from mlops_ci.core.ledger import Entry, History, State, moves
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, moves
 from mlops_ci.core.report import ModelRef, Notice, Report, Source
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings
@@ -29,7 +30,7 @@ _OWN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The environment that a champion comes from: its settings, and tools for its registry."""
+    """The environment that a champion is promoted from: its settings, and tools for its registry."""
 
     settings: Settings
     tools: Tools
@@ -40,11 +41,11 @@ def promote_from(
     settings: Settings,
     tools: Tools,
     source: Source,
-    word: Word = AS_JUDGED,
+    word: Confirmation = AS_JUDGED,
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Promote the champion of another environment, if it still may be.
+    """Promote the champion of another environment, if it still passes.
 
     In one registry the version gets another alias. From another registry the model, its evaluation and its
     evidence are copied, and their digests recomputed from the copy. The recorded evaluation is judged
@@ -62,7 +63,7 @@ def promote_from(
     state = there.state(history)
     entry, version = _champion(there, history, state)
     found = _found(there, entry, version)
-    model, said = prove(origin.settings, origin.tools, found)
+    model, said = verify_model(origin.settings, origin.tools, found)
     text = f"From {_named(there)}, where it is version {version.ref.version}."
 
     def register(marks: Mapping[str, str]) -> ModelRef:
@@ -102,7 +103,7 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
         raise EvidenceError(
             f"version {state.champion} is the champion of {_named(there)}, but is not served there:"
             f" {state.deployed.detail}",
-            remedy="mend the deployment, run `mlops-ci reconcile`, then this again.",
+            remedy="fix the deployment, run `mlops-ci reconcile`, then this again.",
         )
     judged = [
         entry
@@ -119,8 +120,8 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
     return judged[-1], version
 
 
-def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
-    """Return the candidate that a version was made of, with the judgement that the ledger names."""
+def _found(there: ChampionMover, entry: Entry, version: Champion) -> RecordedCandidate:
+    """Return the candidate that a version was created from, with the judgement that the ledger names."""
     run_id, path = version.ref.run_id or "", version.tags.get(tags.VERDICT_PATH)
     if path is None:
         raise EvidenceError(f"version {version.ref.version} has no judgement", remedy=REMEDY)
@@ -133,7 +134,9 @@ def _found(there: ChampionMover, entry: Entry, version: Champion) -> Found:
         )
     if judgement.manifest.model_digest != entry.digests.get("model"):
         raise EvidenceError(f"version {version.ref.version} was judged with other bytes", remedy=REMEDY)
-    return Found(record=there.registry.candidate(run_id), judgement=judgement, home=there.registry)
+    return RecordedCandidate(
+        record=there.registry.candidate(run_id), judgement=judgement, home=there.registry
+    )
 
 
 def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
@@ -145,8 +148,8 @@ def _one_registry(there: ChampionMover, here: ChampionMover) -> bool:
     )
 
 
-def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path) -> ModelRef:
-    """Copy a candidate into the registry here, and prove the copy; a copy that is there already is found."""
+def _copied(there: ChampionMover, here: ChampionMover, found: RecordedCandidate, model: Path) -> ModelRef:
+    """Copy a candidate into this registry and verify the copy; an existing copy is reused."""
     record, judgement = found.record, found.judgement
     carried = {name: value for name, value in record.tags.items() if name.startswith(tags.PREFIX)}
     carried = {name: value for name, value in carried.items() if name not in _OWN}
@@ -171,8 +174,8 @@ def _copied(there: ChampionMover, here: ChampionMover, found: Found, model: Path
     return ref
 
 
-def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Path]:
-    """Download what belongs to a candidate; return where each part is, by its place in a run."""
+def _artifacts(there: ChampionMover, found: RecordedCandidate, model: Path) -> dict[str, Path]:
+    """Download a candidate's artifacts; return their local paths by their place in the run."""
     record, run_id = found.record, found.record.ref.run_id or ""
     artifacts = {tags.MODEL_ARTIFACT if model.is_dir() else f"{tags.MODEL_ARTIFACT}/{model.name}": model}
     into = there.tools.scratch / "copied"
@@ -186,8 +189,8 @@ def _artifacts(there: ChampionMover, found: Found, model: Path) -> dict[str, Pat
     return artifacts
 
 
-def _prove_copy(here: ChampionMover, found: Found, ref: ModelRef) -> None:
-    """Download the copy, and refuse it where it is not what was judged."""
+def _prove_copy(here: ChampionMover, found: RecordedCandidate, ref: ModelRef) -> None:
+    """Download the copy, and refuse it if it is not what was judged."""
     copy = here.registry.candidate(ref.run_id or "")
     into = here.tools.scratch / "copy"
     digests = {"model": found.digest, "evaluation": found.judgement.evaluation_digest}

@@ -1,4 +1,4 @@
-"""The report of a run that ended in an error; apart, since it needs none of what judging needs."""
+"""The report of a check that ended in an error; a module of its own, so that it imports little."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlops_ci.errors import MlopsCiError
 
 
 def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Sequence[Notice] = ()) -> Report:
-    """Return the report of a check that ended in an error: said aloud, and never a pass.
+    """Return the report of a check that ended in an error: never a pass.
 
     Without a model it is about settings that could not be read.
     """
@@ -23,7 +23,13 @@ def could_not_tell(model: str, error: MlopsCiError, source: Source, notices: Seq
         exit_code=error.exit_code,
         headline=headline(model or "mlops-ci", verdict, champion=None, problem=error.problem),
         summary=error.problem,
-        next_step=error.remedy or next_step(verdict, source.head, None, approvable=False),
+        next_step=_sentence(error.remedy) or next_step(verdict, source.head, None, approvable=False),
         notices=tuple(notices),
         source=source,
     )
+
+
+def _sentence(remedy: str) -> str:
+    """Return a remedy as a sentence of its own."""
+    text = remedy[:1].upper() + remedy[1:]
+    return f"{text}." if text and text[-1].isalnum() else text

@@ -1,4 +1,4 @@
-"""The holdout's labels: the target branch's, whatever copy of them a change brings along."""
+"""The trusted labels of the holdout: the target branch's, whatever copy of them the change contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_ci.settings import Settings
 def trusted_labels(
     settings: Settings, tools: Tools, evidence: Evidence, source: Source
 ) -> tuple[Path | None, list[str]]:
-    """Return the file that labels are joined from, and why it needs approval where it is the change's own.
+    """Return the file that labels are joined from, and why it needs approval if it is the change's own.
 
     A holdout in git is read at the target branch's tip. One in DVC is taken from the evidence if its checksum
     is the one that the target branch records.
@@ -56,7 +56,7 @@ def trusted_labels(
 
 
 def _in_folder(evidence: Evidence, inner: str, checksum: str, recorded: Mapping[str, str]) -> bool:
-    """Say whether the target branch records a folder whose listing has the holdout with this checksum."""
+    """Return whether the target branch records a folder whose listing has the holdout with this checksum."""
     if evidence.manifest.holdout_folder is None:
         return False
     listing = evidence.places[evidence.manifest.holdout_folder].read_bytes()

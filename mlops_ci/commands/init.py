@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_ci.adapters.ports.onboarding import WorkTree
-from mlops_ci.core.onboarding.facts import Facts
+from mlops_ci.core.onboarding.facts import Facts, Forge
 from mlops_ci.core.onboarding.production import to_do
 from mlops_ci.core.onboarding.proposal import DEFAULT_PREDICTIONS, Proposal, propose
 from mlops_ci.core.onboarding.settings_text import extended, settings_text
@@ -16,11 +16,13 @@ from mlops_ci.core.onboarding.workflows import PLACEHOLDER, Values, filled, gitl
 from mlops_ci.core.report import Action, Notice, Report
 
 SETTINGS = "mlops-ci.yaml"
+# What MLflow without a server keeps in the folder that it is used in.
+LOCAL_MLFLOW = ("mlflow.db", "mlruns/")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What the user said, beyond what was found.
+    """The user's choices, which override what was found.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class Choices:
     model: str | None = None
     tracking_uri: str | None = None
     action: str | None = None
-    forge: str | None = None
+    forge: Forge | None = None
     one_job: bool = False
     forks: bool = False
     promote: bool = True
@@ -65,6 +67,7 @@ def init(
     write
         False only shows.
     """
+    facts = replace(facts, forge=choices.forge or facts.forge)
     proposal = propose(facts, choices.model, choices.tracking_uri)
     files = {SETTINGS: settings_text(proposal, choices.watches), **_workflows(facts, choices, templates)}
     actions, shown = [], []
@@ -76,6 +79,15 @@ def init(
         if writes:
             actions.append(Action(kind="write_file", target=path, value=state, applied=write))
         shown.append({"path": path, "text": proposed, "state": state})
+    ignored = _ignored(proposal, tree)
+    if ignored:
+        before = tree.text(".gitignore")
+        state = "new" if before is None else "extended"
+        if write:
+            start = before.rstrip("\n") + "\n" if before else ""
+            tree.write(".gitignore", start + ignored)
+        actions.append(Action(kind="write_file", target=".gitignore", value=state, applied=write))
+        shown.append({"path": ".gitignore", "text": ignored, "state": state})
     return Report(
         command="init",
         model=proposal.models[0].name if len(proposal.models) == 1 else "",
@@ -87,8 +99,16 @@ def init(
     )
 
 
+def _ignored(proposal: Proposal, tree: WorkTree) -> str:
+    """Return the lines that keep MLflow's local files out of git; none where it is a server."""
+    if proposal.tracking_uri and not proposal.tracking_uri.startswith("sqlite"):
+        return ""
+    there = {line.strip().strip("/") for line in (tree.text(".gitignore") or "").splitlines()}
+    return "".join(f"{name}\n" for name in LOCAL_MLFLOW if name.strip("/") not in there)
+
+
 def _decided(text: str, before: str | None, choices: Choices, settings: Proposal | None) -> tuple[str, str]:
-    """Return what a file is to hold, and what that does to the one that is there."""
+    """Return the new text of a file, and its state: new, unchanged, replaced, kept or extended."""
     if before is None:
         return text, "new"
     if before == text:
@@ -102,7 +122,7 @@ def _decided(text: str, before: str | None, choices: Choices, settings: Proposal
 
 def _workflows(facts: Facts, choices: Choices, templates: Mapping[str, str]) -> dict[str, str]:
     """Return the files that the forge runs, by path."""
-    if (choices.forge or facts.forge) == "gitlab":
+    if facts.forge == "gitlab":
         text = gitlab_include(choices.action or PLACEHOLDER, choices.watches, promote=choices.promote)
         return {".gitlab-ci.yml": text}
     schemes = {
@@ -147,14 +167,17 @@ def _next_step(proposal: Proposal, *, write: bool) -> str:
         if all(model.ready for model in proposal.models)
         else "Add the lines above to the evaluation stage, then "
     )
+    names = [model.name for model in proposal.models]
+    each = f" --model {names[0]}` (and the same for {', '.join(names[1:])})" if len(names) > 1 else "`"
     text = (
-        "commit these files to the main branch, take its model in with `mlops-ci adopt --from-pipeline`, "
-        "and see `mlops-ci doctor`."
+        "commit these files to the main branch, make its model the champion with"
+        f" `mlops-ci adopt --from-pipeline{each}, and run `mlops-ci doctor`."
     )
     return first + text if first else text[0].upper() + text[1:]
 
 
 def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dict[str, str]]) -> list[Notice]:
+    gitlab = facts.forge == "gitlab"
     kept = [one["path"] for one in shown if one["state"] == "kept"]
     texts = [f"{path} is there already and was left as it is; --force overwrites it." for path in kept]
     if choices.action is None and any(PLACEHOLDER in one["text"] for one in shown):
@@ -162,27 +185,27 @@ def _notices(facts: Facts, choices: Choices, proposal: Proposal, shown: list[dic
             f"The workflows say {PLACEHOLDER}: this installation does not know the repository it came from. "
             "Give --action owner/mlops-ci@<commit>, or replace it by hand."
         )
-    if proposal.tracking_uri.startswith("sqlite") and facts.forge != "gitlab":
+    if proposal.tracking_uri.startswith("sqlite") and not gitlab:
         texts.append(
             "MLflow is a file on this machine: a runner needs a server, as the variable MLFLOW_TRACKING_URI."
         )
-    if not facts.install and (choices.forge or facts.forge) != "gitlab":
+    if not facts.install and not gitlab:
         texts.append(
             "No requirements.txt, lock file or pyproject.toml: add a step to the workflow that installs "
             "what the stages need."
         )
     if any(not model.predictions for model in proposal.models):
         texts.append(
-            "Without predictions a loss cannot be told from chance: add the lines above to gate properly."
+            "Without predictions, a real loss and chance look the same: add the lines above, so that a loss"
+            " can be proven."
         )
     newer = all(model.newer for model in proposal.models)
-    gitlab = (choices.forge or facts.forge) == "gitlab"
     texts += to_do(choices.watches, newer=newer, gitlab=gitlab)
     return [Notice(text=text, level="warning") for text in texts]
 
 
 def _lines(facts: Facts, proposal: Proposal) -> dict[str, str] | None:
-    """Return the lines that a repository without predictions is missing."""
+    """Return the code snippet for a repository that writes no predictions yet."""
     if all(model.predictions and model.ready for model in proposal.models):
         return None
     framework, lines = snippet(facts.frameworks, DEFAULT_PREDICTIONS)

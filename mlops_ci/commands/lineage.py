@@ -7,7 +7,7 @@ from typing import Any
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
-from mlops_ci.core.history import Passage, disagreements, passages, statement, trace
+from mlops_ci.core.history import VersionHistory, disagreements, statement, trace, version_histories
 from mlops_ci.core.ledger import History
 from mlops_ci.core.report import Notice, Report, Source, plain
 from mlops_ci.errors import EvidenceError, UsageError
@@ -24,7 +24,7 @@ def lineage(
     *,
     verify: bool = False,
 ) -> Report:
-    """Tell what the ledger knows of a version, a commit, a checksum, a run or a data path.
+    """Report what the ledger knows about a version, a commit, a checksum, a run or a data path.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def lineage(
     mover = champion_mover(settings, tools)
     history = mover.read()
     here = mover.environment
-    found = trace(history, query, here) if query else passages(history, here)
+    found = trace(history, query, here) if query else version_histories(history, here)
     if query and not found:
         raise UsageError(
             f"the ledger of '{mover.model}' knows nothing of '{query:.80}'",
@@ -55,7 +55,7 @@ def lineage(
         model=mover.model,
         exit_code=EvidenceError.exit_code if wrong else 0,
         headline=_headline(mover.model, history, found, query, verify=verify, wrong=wrong),
-        next_step="Find out who changed what; `mlops-ci reconcile` mends what can be." if wrong else "",
+        next_step=_next_step(found, wrong),
         notices=tuple(Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in wrong),
         source=source,
         details={
@@ -73,7 +73,7 @@ def lineage(
 
 
 def _wrong(mover: ChampionMover, history: History, aliases: Any) -> list[str]:
-    """Return what does not agree; the chain of lines was proven when the history was read."""
+    """Return disagreements with the registry; the hash chain was verified when the history was read."""
     versions = {one.ref.version or "": one.tags for one in mover.registry.history(mover.model, MANY)}
     names = (tags.MODEL_DIGEST, tags.ledger_head(mover.alias))
     said = disagreements(history, versions, names, mover.environment)
@@ -84,8 +84,20 @@ def _wrong(mover: ChampionMover, history: History, aliases: Any) -> list[str]:
     return said
 
 
+def _next_step(found: list[VersionHistory], wrong: list[str]) -> str:
+    if wrong:
+        return "Find out who changed what; `mlops-ci reconcile` repairs what can be."
+    return "" if found else "The ledger begins with the first `mlops-ci promote`."
+
+
 def _headline(
-    model: str, history: History, found: list[Passage], query: str | None, *, verify: bool, wrong: list[str]
+    model: str,
+    history: History,
+    found: list[VersionHistory],
+    query: str | None,
+    *,
+    verify: bool,
+    wrong: list[str],
 ) -> str:
     if wrong:
         return f"{model}: ledger and registry do not agree in {len(wrong)} ways"
@@ -98,8 +110,8 @@ def _headline(
     return f"{model}: {count}" + (f" for {query}" if query else "")
 
 
-def _described(one: Passage, model: str, aliases: Any) -> dict[str, Any]:
-    """Return a version's way as plain values for templates and JSON."""
+def _described(one: VersionHistory, model: str, aliases: Any) -> dict[str, Any]:
+    """Return a version's history as plain values for templates and JSON."""
     entry = one.entry
     return {
         "version": one.version,
@@ -114,6 +126,6 @@ def _described(one: Passage, model: str, aliases: Any) -> dict[str, Any]:
         "digests": dict(entry.digests),
         "data": dict(entry.data),
         "from": dict(entry.details.get("from", {})),
-        "happenings": [plain(happening) for happening in one.happenings],
+        "happenings": [plain(event) for event in one.events],
         "provenance": statement(one, model),
     }

@@ -1,4 +1,4 @@
-"""Bringing champion and candidate onto the same holdout rows, or saying why that cannot be."""
+"""Pairs champion and candidate on the same holdout rows, rescoring the champion where needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENOUGH = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Two evaluations of the same rows; `champion` is None where it has none."""
+    """Two evaluations of the same rows; `champion` is None if it has none."""
 
     champion: Evaluation | None
     candidate: Evaluation
@@ -29,7 +29,7 @@ class Matched:
 
 
 def columns_of(settings: Settings) -> Columns:
-    """Return what the columns of the predictions file mean; those that someone wrote down are required."""
+    """Return the roles of the predictions file's columns; those set explicitly are required."""
     evaluation = settings.evaluation
     further = [item if isinstance(item, str) else item.column for item in evaluation.slices]
     for metric in settings.metrics.values():
@@ -42,6 +42,7 @@ def columns_of(settings: Settings) -> Columns:
         score=evaluation.score,
         group=evaluation.group,
         weight=evaluation.weight,
+        time=evaluation.time,
         further=tuple(dict.fromkeys(further)),
         required=frozenset(further) | _written(evaluation),
     )
@@ -49,7 +50,7 @@ def columns_of(settings: Settings) -> Columns:
 
 def _written(evaluation: EvaluationSettings) -> frozenset[str]:
     names: list[str] = []
-    for key in ("target", "prediction", "score", "group", "weight"):
+    for key in ("target", "prediction", "score", "group", "weight", "time"):
         value = getattr(evaluation, key)
         if key in evaluation.model_fields_set and value:
             names += [value] if isinstance(value, str) else value
@@ -95,23 +96,25 @@ def match(
 def _design_kept(matched: Matched) -> Matched:
     """Return the match with the champion's groups and weights where the change has others.
 
-    They say how much a row counts, so a change that moves them moves both models' metrics.
+    They say how much a row counts, so a change that moves them moves both models' metrics. Weights that the
+    champion does not have yet count for both, once someone approves of them.
     """
     ours, theirs = matched.candidate, matched.champion
+    said = []
     for what in ("group", "weight"):
         one, other = getattr(ours, what), getattr(theirs, what)
-        if one is None or other is None or not differing(one, other).any():
-            continue
-        text = f"the {what}s of the holdout changed, and the champion's were used for both models"
-        ours = replace(ours, **{what: other})
-        notice = Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger")
-        matched = replace(
-            matched,
-            candidate=ours,
-            notices=[*matched.notices, notice],
-            approvals=[*matched.approvals, text],
-        )
-    return matched
+        if one is not None and other is not None and differing(one, other).any():
+            ours = replace(ours, **{what: other})
+            said.append(f"the {what}s of the holdout changed, and the champion's were used for both models")
+        elif what == "weight" and one is not None and other is None:
+            said.append("the weights of the holdout are new, and were used for both models")
+    notices = [Notice(text=f"{text[0].upper()}{text[1:]}.", level="danger") for text in said]
+    return replace(
+        matched,
+        candidate=ours,
+        notices=[*matched.notices, *notices],
+        approvals=[*matched.approvals, *said],
+    )
 
 
 def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
@@ -144,10 +147,8 @@ def _common(champion: Evaluation, candidate: Evaluation) -> Matched:
     )
 
 
-def answers_otherwise(
-    tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation
-) -> list[str]:
-    """Return why an evaluation cannot be one of the champion's own bytes: it answers the same rows otherwise.
+def answers_differ(tools: Tools, registry: Registry, champion: Champion, candidate: Evaluation) -> list[str]:
+    """Return why an evaluation cannot be the champion's own: its answers on the same rows differ.
 
     Scores may differ in their last digits, as devices do.
     """
@@ -179,17 +180,17 @@ def answers_otherwise(
 
 
 def own_evaluation(tools: Tools, registry: Registry, champion: Champion) -> Evaluation | None:
-    """Return the evaluation that is kept with a version, or None where it has none."""
+    """Return the evaluation stored with a version, or None if it has none."""
     return _load(tools, registry, champion, champion.evaluation)
 
 
 def rescored_path(digest: str) -> str:
-    """Return where a champion's evaluation on another holdout is kept with its run."""
+    """Return the artifact path of a champion's evaluation on another holdout."""
     return f"evaluation/{digest}.parquet"
 
 
 def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Champion) -> Evaluation:
-    """Score a champion on the present holdout with the user's own command.
+    """Score the champion on the present holdout with the user's `score_command`, or reuse the stored result.
 
     Raises
     ------
@@ -213,7 +214,7 @@ def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Cha
         )
     if not output.exists():
         raise HoldoutError(
-            "`evaluation.score_command` ended well but wrote nothing to MLOPS_CI_OUTPUT",
+            "`evaluation.score_command` succeeded but wrote nothing to MLOPS_CI_OUTPUT",
             remedy="let it write a predictions file with the columns of `evaluation` to that path",
         )
     labels = tools.root / settings.evaluation.holdout if settings.evaluation.holdout else None
@@ -223,7 +224,7 @@ def rescored(settings: Settings, tools: Tools, registry: Registry, champion: Cha
 def _rescored_now(
     settings: Settings, tools: Tools, registry: Registry, champion: Champion, digest: str
 ) -> Evaluation:
-    """Score the champion on the changed holdout, and keep the result for the next check."""
+    """Score the champion on the changed holdout, and store the result for the next check."""
     scored = rescored(settings, tools, registry, champion)
     if holdout_digest(scored) != digest:
         raise HoldoutError(

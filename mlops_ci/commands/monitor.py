@@ -11,9 +11,9 @@ from mlops_ci.adapters.ports import Champion, Registry
 from mlops_ci.adapters.ports.monitoring import Asked, Production, Seen, Slice, Trends
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.matching import own_evaluation
-from mlops_ci.commands.monitor_baseline import judge_of
-from mlops_ci.commands.monitor_report import Told, report
-from mlops_ci.commands.monitor_window import Judge
+from mlops_ci.commands.monitor_baseline import window_judge
+from mlops_ci.commands.monitor_report import MonitorRun, monitor_report
+from mlops_ci.commands.monitor_window import WindowJudge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.ledger import History
 from mlops_ci.core.monitor.record import (
@@ -31,8 +31,8 @@ TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
-    """What monitoring works with beside the tools of every verb.
+class MonitorInputs:
+    """The inputs of `monitor`, beside the tools of every verb.
 
     Attributes
     ----------
@@ -50,9 +50,9 @@ class Watch:
 
 
 def monitor(
-    settings: Settings, tools: Tools, watch: Watch, source: Source, *, dry_run: bool = False
+    settings: Settings, tools: Tools, watch: MonitorInputs, source: Source, *, dry_run: bool = False
 ) -> Report:
-    """Judge the windows of production that are due and were not judged yet, and say what they mean together.
+    """Judge the windows of production that are due and not judged yet, and evaluate the alarms.
 
     A window is known by its name, the champion and the digest of its rows: the same rows are never judged
     twice, late rows and late labels revise their window, and one that was judged with an earlier champion
@@ -81,7 +81,7 @@ def monitor(
     now = watch.now or tools.now()
     seen = watch.production.read(_asked(settings, champion, now), tools.scratch / "production")
     history = mover.read()
-    judge = judge_of(settings, tools, champion, own_evaluation(tools, mover.registry, champion))
+    judge = window_judge(settings, tools, champion, own_evaluation(tools, mover.registry, champion))
     before = watched(history, mover.environment)
     fresh, drift = _judged(settings, judge, seen.slices, before, champion.ref.version)
     if fresh and not dry_run:
@@ -90,8 +90,8 @@ def monitor(
     notices = [*judge.notices, *_notices(settings, seen, mover.registry, champion)]
     if not dry_run:
         notices += _logged(settings, watch, records, champion.ref.version)
-    return report(
-        settings, Told(champion, now, seen, records, fresh, drift, notices), source, dry_run=dry_run
+    return monitor_report(
+        settings, MonitorRun(champion, now, seen, records, fresh, drift, notices), source, dry_run=dry_run
     )
 
 
@@ -113,9 +113,9 @@ def _asked(settings: Settings, champion: Champion, now: datetime) -> Asked:
 
 
 def _judged(
-    settings: Settings, judge: Judge, slices: Sequence[Slice], before: Sequence[Watched], champion: str
+    settings: Settings, judge: WindowJudge, slices: Sequence[Slice], before: Sequence[Watched], champion: str
 ) -> tuple[list[Watched], dict[str, Any] | None]:
-    """Judge what is new; return the records, and the drift comparison of the newest of them."""
+    """Judge new windows; return their records, and the drift comparison of the newest."""
     known = {one.window: one for one in before}
     fresh: list[Watched] = []
     drift = None
@@ -132,7 +132,7 @@ def _judged(
 
 
 def _volume(settings: Settings, made: Watched, past: Sequence[Watched]) -> Watched:
-    """Add whether the number of rows is unusual; a window without any always is."""
+    """Add the signal of an unusual number of rows; an empty window always raises it."""
     usual = usual_rows([one for one in past if one.window != made.window], made.start)
     if usual is None and made.rows:
         return made
@@ -142,7 +142,7 @@ def _volume(settings: Settings, made: Watched, past: Sequence[Watched]) -> Watch
 
 
 def _kept(mover: ChampionMover, fresh: Sequence[Watched], source: Source) -> History:
-    """Write the new judgements into the ledger, once: of two runs at the same time one finds them there."""
+    """Append the new judgements to the ledger once; a concurrent run finds them there."""
     for _ in range(TRIES):
         history = mover.read()
         there = {(one.window, one.champion, one.digest) for one in watched(history, mover.environment)}
@@ -163,7 +163,7 @@ def _merged(kept: Sequence[Watched], fresh: Sequence[Watched]) -> list[Watched]:
 
 
 def _notices(settings: Settings, seen: Seen, registry: Registry, champion: Champion) -> list[Notice]:
-    """Say what was left out of the windows, and why."""
+    """Return notices on rows that were left out of the windows."""
     said = []
     if seen.future:
         text = (
@@ -194,8 +194,10 @@ def _notices(settings: Settings, seen: Seen, registry: Registry, champion: Champ
     return said
 
 
-def _logged(settings: Settings, watch: Watch, records: Sequence[Watched], champion: str) -> list[Notice]:
-    """Write the last windows' numbers for people to look at; without them nothing is lost."""
+def _logged(
+    settings: Settings, watch: MonitorInputs, records: Sequence[Watched], champion: str
+) -> list[Notice]:
+    """Log the last windows' numbers to MLflow for people; a failure there is only a notice."""
     if watch.trends is None:
         return []
     points = [

@@ -1,24 +1,29 @@
-"""What windows of production are held against: the champion's profile, evaluation, and calibrated scores."""
+"""The baseline of monitoring: the champion's profile, its holdout evaluation, and its calibrated scores."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from mlops_ci.adapters.ports import Champion
-from mlops_ci.commands.monitor_window import Judge
+from mlops_ci.commands.monitor_window import WindowJudge
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core import tags
 from mlops_ci.core.evidence import Evaluation, canonical
 from mlops_ci.core.monitor.estimate import Basis, basis_of
+from mlops_ci.core.monitor.periods import LEAST_PERIODS, periods_of
+from mlops_ci.core.monitor.windows import length_of
 from mlops_ci.core.report import Notice
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings, policy_of
 
 
-def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None) -> Judge:
-    """Gather what windows are held against; what is missing is said, and the rest is looked at."""
+def window_judge(
+    settings: Settings, tools: Tools, champion: Champion, holdout: Evaluation | None
+) -> WindowJudge:
+    """Return the judge of a champion's windows; missing parts of the baseline are noted and left out."""
     said: list[Notice] = []
     policy = policy_of(settings)
     profile = _profile(settings, tools, champion)
@@ -39,9 +44,11 @@ def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Eval
         basis, positive, why = _basis(settings, holdout)
         if why:
             said.append(Notice(text=f"Performance without labels is not estimated: {why}."))
+        elif basis is not None and not basis.carried:
+            said.append(Notice(text=_unlearnt(holdout)))
     own = {name: metric.metric for name, metric in policy.metrics.items() if ":" in metric.metric}
     functions = tools.functions(own.values()) if own else {}
-    return Judge(
+    return WindowJudge(
         settings=settings,
         tools=tools,
         policy=policy,
@@ -56,7 +63,7 @@ def judge_of(settings: Settings, tools: Tools, champion: Champion, holdout: Eval
 
 
 def _profile(settings: Settings, tools: Tools, champion: Champion) -> Path | None:
-    """Return the profile that the champion keeps, else one of `drift.reference` as it is here."""
+    """Return the champion's stored profile, else one of the present `drift.reference`."""
     if champion.ref.run_id is not None:
         try:
             folder = tools.scratch / "profile"
@@ -73,8 +80,21 @@ def _profile(settings: Settings, tools: Tools, champion: Champion) -> Path | Non
     return made
 
 
+def _unlearnt(holdout: Evaluation) -> str:
+    """Say that intervals of estimates know nothing of how the world changes, and why."""
+    why = (
+        "its rows have no times (`evaluation.time`)"
+        if holdout.time is None
+        else f"it has fewer than {LEAST_PERIODS} periods that could tell"
+    )
+    return (
+        "The champion's holdout does not show how much what a score means changes from one window to the"
+        f" next: {why}. Until labels come, an estimate may be further off than its interval says."
+    )
+
+
 def _basis(settings: Settings, holdout: Evaluation) -> tuple[Basis | None, str, str]:
-    """Calibrate the champion's scores; return why that cannot be, else the positive label."""
+    """Calibrate the champion's scores; return the reason if that is impossible, else the positive label."""
     if holdout.score is None or holdout.score.ndim != 1 or holdout.target is None:
         return None, "", "it takes one score of the positive class (`evaluation.score`)"
     labels = canonical(holdout.target)
@@ -85,4 +105,11 @@ def _basis(settings: Settings, holdout: Evaluation) -> tuple[Basis | None, str, 
     positive = str(canonical(np.asarray([stated]))[0]) if stated is not None else str(names[1])
     if positive not in names:
         return None, "", f"no row of the holdout has the positive label '{positive}'"
-    return basis_of(holdout.score, labels == positive, seed=settings.gate.seed), positive, ""
+    truth, seed = labels == positive, settings.gate.seed
+    if holdout.time is None:
+        return basis_of(holdout.score, truth, seed=seed), positive, ""
+    called = holdout.prediction
+    alarm = holdout.score >= 0.5 if called is None else canonical(called) == positive
+    length = length_of(settings.monitor.window) // timedelta(microseconds=1)
+    period = periods_of(holdout.time, length, truth)
+    return basis_of(holdout.score, truth, alarm, period, seed=seed), positive, ""

@@ -1,4 +1,4 @@
-"""What `monitor` says: the alarms in words, what to do, and the one issue."""
+"""The report of `monitor`: the alarms in words, the next step, and the issue."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlops_ci.settings import Settings
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one run saw: the windows it judged now, and all that are kept."""
+class MonitorRun:
+    """What one run saw: the windows judged now, and all recorded ones."""
 
     champion: Champion
     now: datetime
@@ -29,15 +29,15 @@ class Told:
 
 
 def stale(settings: Settings, now: datetime, newest: datetime | None) -> timedelta | None:
-    """Return how old the newest row is where that is too old; None where it is fresh."""
+    """Return the age of the newest row if it is too old; None if it is fresh."""
     own = settings.monitor
     limit = length_of(own.freshness) if own.freshness else 2 * length_of(own.window) + length_of(own.delay)
     age = now - newest if newest is not None else timedelta.max
     return age if age > limit else None
 
 
-def report(settings: Settings, told: Told, source: Source, *, dry_run: bool) -> Report:
-    """Return the report of a run that watched."""
+def monitor_report(settings: Settings, told: MonitorRun, source: Source, *, dry_run: bool) -> Report:
+    """Return the report of a monitoring run."""
     model, version = settings.registry.model, told.champion.ref.version or ""
     rule = settings.monitor.alarm.rule
     found = alarms(told.records, rule, champion=version)
@@ -89,7 +89,7 @@ def _issue(settings: Settings, model: str, words: Sequence[str], *, dry_run: boo
     return Action(kind=kind, target=model, value=", ".join(words), applied=not dry_run)
 
 
-def _headline(model: str, version: str, words: Sequence[str], told: Told) -> str:
+def _headline(model: str, version: str, words: Sequence[str], told: MonitorRun) -> str:
     if words:
         return f"{model}: production of version {version} needs a look: {', '.join(words)}"
     if not told.records:
@@ -97,7 +97,7 @@ def _headline(model: str, version: str, words: Sequence[str], told: Told) -> str
     return f"{model}: production of version {version} is as it should be"
 
 
-def _summary(active: Sequence[Alarm], age: timedelta | None, told: Told) -> str:
+def _summary(active: Sequence[Alarm], age: timedelta | None, told: MonitorRun) -> str:
     said = [f"{one.words[0].upper()}{one.words[1:]} in {one.hits} of {one.of} windows." for one in active]
     if age:
         newest = written(told.seen.newest) if told.seen.newest else "never"

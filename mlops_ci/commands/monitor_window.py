@@ -1,4 +1,4 @@
-"""Judging one window of production: drift, predictions, performance by labels, and estimates without."""
+"""Judges one window of production: drift, predictions, measured and estimated performance."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mlops_ci.commands.drift import options_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.evidence import Array, Evaluation, InvalidEvaluationError, canonical, evaluation
-from mlops_ci.core.monitor.delayed_labels import learned
-from mlops_ci.core.monitor.estimate import METRICS, Basis, Estimated, estimated
+from mlops_ci.core.monitor.estimate import Basis, Estimated, estimated
+from mlops_ci.core.monitor.expected import METRICS
 from mlops_ci.core.monitor.performance import performance
 from mlops_ci.core.monitor.record import Watched, misses
 from mlops_ci.core.monitor.windows import written
@@ -28,17 +28,17 @@ from mlops_ci.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
-    """Judges windows of one champion.
+class WindowJudge:
+    """Judges windows of production for one champion.
 
     Attributes
     ----------
     profile
-        File of the profile of the champion's training data, or None where it keeps none.
+        File of the profile of the champion's training data, or None if it keeps none.
     holdout
-        The champion's evaluation, or None where it has none.
+        The champion's evaluation, or None if it has none.
     basis
-        Its calibrated scores, or None where performance cannot be estimated.
+        Its calibrated scores, or None if performance cannot be estimated.
     positive
         The positive label that `basis` is about.
     """
@@ -55,7 +55,7 @@ class Judge:
     notices: Sequence[Notice] = ()
 
     def window(self, one: Slice, past: Sequence[Watched]) -> tuple[Watched, dict[str, Any] | None]:
-        """Return the record of a window, and the comparison of its columns with the profile."""
+        """Return the record of a window, and the drift comparison of its columns, if there is one."""
         about: dict[str, Any] = {
             "window": one.window.name,
             "start": written(one.window.start),
@@ -120,7 +120,7 @@ class Judge:
         return self.tools.drift(str(self.profile), str(one.path), **options)
 
     def _no_features(self, *, labelled: bool) -> set[str]:
-        """Return the columns that are no inputs of the model: who, when, which version, and its answers."""
+        """Return the columns that are not features: ids, times, versions, predictions and scores."""
         own, about = self.settings.monitor, self.settings.evaluation
         scores = [about.score] if isinstance(about.score, str) else list(about.score or ())
         named = {about.id, own.time, own.version, about.group, about.weight, about.prediction, *scores}
@@ -129,7 +129,7 @@ class Judge:
         return {name for name in named if name}
 
     def _answers(self, path: Path, names: Sequence[str]) -> dict[str, Array]:
-        """Return ids, answers and labels of a window, by their role; rows without an answer are left out."""
+        """Return the columns of a window by their role, without rows that have no prediction."""
         about = self.settings.evaluation
         score = about.score if isinstance(about.score, str) else None
         roles = {
@@ -153,7 +153,7 @@ class Judge:
         return {role: values[answered] for role, values in found.items()}
 
     def _predictions(self, answers: Mapping[str, Array]) -> DriftReport | None:
-        """Compare what the model answers with what it answered on the holdout."""
+        """Compare the window's predictions with those on the holdout."""
         if self.holdout is None:
             return None
         sides: tuple[dict[str, Array], dict[str, Array]] = ({}, {})
@@ -187,12 +187,12 @@ class Judge:
             labelled = evaluation(**parts)
         except InvalidEvaluationError as problem:
             raise EvidenceError(
-                f"window {one.window.name}: {problem}", remedy="mend what writes `monitor.data`"
+                f"window {one.window.name}: {problem}", remedy="fix what writes `monitor.data`"
             ) from None
         return performance(self.holdout, labelled, self.policy, self.functions)
 
     def _estimates(self, answers: Mapping[str, Array], past: Sequence[Watched]) -> dict[str, Estimated]:
-        """Estimate the metrics of the policy that confidence can estimate."""
+        """Estimate the policy's metrics without labels, from calibrated scores."""
         if self.basis is None or "score" not in answers:
             return {}
         score = answers["score"].astype(np.float64)
@@ -204,12 +204,12 @@ class Judge:
             for name, rule in self.policy.metrics.items()
             if rule.metric in METRICS and rule.source is None and rule.average == "binary"
         }
-        history = {metric: learned(misses(past, name, self.champion)) for name, metric in named.items()}
+        history = {metric: misses(past, name, self.champion) for name, metric in named.items()}
         found = estimated(self.basis, score, alarm, list(dict.fromkeys(named.values())), history=history)
         return {name: found[metric] for name, metric in named.items() if metric in found}
 
     def _lost(self, guesses: Mapping[str, Estimated]) -> bool:
-        """Say whether an estimate lies wholly beyond the margin below the holdout's value."""
+        """Return whether a whole interval lies beyond the margin below the holdout's value."""
         if self.holdout is None:
             return False
         from mlops_ci.core.gate.judge import rules_of  # noqa: PLC0415
@@ -235,7 +235,7 @@ def _missing(values: Array) -> Array:
 
 
 def _kept(one: Finding) -> dict[str, Any]:
-    """Return what the ledger keeps of a finding."""
+    """Return the part of a finding that the ledger stores."""
     low, high = one.interval if one.interval else (None, None)
     return {
         "value": _short(one.candidate),
@@ -261,5 +261,5 @@ def _guess(one: Estimated) -> dict[str, Any]:
 
 
 def _short(value: float | None) -> float | None:
-    """Round to what a person or a trend could ever need: the ledger is kept for years."""
+    """Round to six significant digits: the ledger is kept for years."""
     return None if value is None or value - value != 0 else float(f"{value:.6g}")

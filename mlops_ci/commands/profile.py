@@ -25,6 +25,6 @@ def run(made: Profile, place: str, size: int) -> Report:
         headline=f"profile of {made.rows:,} rows in {place}",
         summary=f"{len(made.columns)} columns ({named}), {size / 1000:,.0f} kB; "
         f"values of fewer than {made.min_count} rows are left out.",
-        next_step=f"compare with it: mlops-ci drift {place} CURRENT",
+        next_step=f"Compare with it: mlops-ci drift {place} CURRENT",
         details={"path": place, "bytes": size, "rows": made.rows, "columns": len(made.columns)},
     )

@@ -1,4 +1,4 @@
-"""`promote`: make the candidate of a merged commit the champion; it never trains, and decides again."""
+"""`promote`: make the candidate of a merged commit the champion, after deciding again, without training."""
 
 from __future__ import annotations
 
@@ -8,28 +8,39 @@ from typing import Any
 
 from mlops_ci.commands.canary import promote_reports as canary_reports
 from mlops_ci.commands.canary.transitions import begin
-from mlops_ci.commands.candidates import Found, decide_again, find, prove
-from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover, digests_of
+from mlops_ci.commands.candidates import RecordedCandidate, decide_again, find_candidate, verify_model
+from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
-from mlops_ci.commands.promote_report import AS_JUDGED, Case, Word, exit_code, report, superseded
+from mlops_ci.commands.promote_report import (
+    AS_JUDGED,
+    Confirmation,
+    PromotionCase,
+    exit_code,
+    promote_report,
+    superseded,
+)
 from mlops_ci.commands.tools import Tools
+from mlops_ci.commands.version_facts import digests_of
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import Entry, History, State
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State
 from mlops_ci.core.report import Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ConflictError, ServiceError, UsageError
 from mlops_ci.settings import Settings
+
+HELD = 3
 
 
 def promote(
     settings: Settings,
     tools: Tools,
     source: Source,
-    word: Word = AS_JUDGED,
+    word: Confirmation = AS_JUDGED,
     *,
     dry_run: bool = False,
 ) -> Report:
-    """Promote what the check judged of this commit, if it still may be.
+    """Promote the candidate that the check judged for this commit, if it still passes.
 
     With the settings' `canary`, and a champion to compare with, it starts as a canary instead.
 
@@ -45,8 +56,8 @@ def promote(
     """
     require_merged(tools, source)
     mover = champion_mover(settings, tools)
-    found = find(settings, tools, mover.registry, source)
-    _, said = prove(settings, tools, found)
+    found = find_candidate(settings, tools, mover.registry, source)
+    _, said = verify_model(settings, tools, found)
 
     def register(marks: Mapping[str, str]) -> ModelRef:
         return mover.registry.create_version(mover.model, found.record.ref, marks)
@@ -73,15 +84,17 @@ class Offer:
         What the ledger keeps of where it came from.
     """
 
-    found: Found
+    found: RecordedCandidate
     commit: str
     register: Callable[[Mapping[str, str]], ModelRef]
     said: Sequence[Notice] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def carry_out(mover: ChampionMover, offer: Offer, source: Source, word: Word, *, dry_run: bool) -> Report:
-    """Decide about an offer and make it the champion; decide again where someone else was faster."""
+def carry_out(
+    mover: ChampionMover, offer: Offer, source: Source, word: Confirmation, *, dry_run: bool
+) -> Report:
+    """Decide about an offer and make it the champion; decide again if another process was faster."""
     for _ in range(TRIES):
         history = mover.settled_history(source, dry_run=dry_run)
         state = mover.state(history)
@@ -96,26 +109,26 @@ def carry_out(mover: ChampionMover, offer: Offer, source: Source, word: Word, *,
         case = _case(mover, offer, history, word)
         guarded = mover.settings.canary if _has_champion(mover, state) else None
         if exit_code(case, word) != 0 or dry_run:
-            told = report(mover, case, word, source)
+            told = promote_report(mover, case, word, source)
             return canary_reports.planned(mover, told, guarded) if guarded else told
         ref = offer.register({tags.VERDICT: case.judged.verdict.verdict.value})
         intent = _intent(mover, case, offer, ref, source, word)
         try:
             if guarded:
                 history, trouble = begin(mover, history, intent, guarded.rule)
-                told = report(mover, case, word, source, ref=ref, history=history)
+                told = promote_report(mover, case, word, source, ref=ref, history=history)
                 return canary_reports.started(mover, told, guarded, trouble)
             history = mover.ledger.append(history, intent)
         except ConflictError:
             mover.tools.console.info("Someone else moved the champion: deciding again.")
             continue
         history, trouble = deploy(mover, mover.apply_decision(history))
-        return report(mover, case, word, source, ref=ref, trouble=trouble, history=history)
+        return promote_report(mover, case, word, source, ref=ref, trouble=trouble, history=history)
     raise ConflictError("the ledger", f"others keep mover the champion of '{mover.model}'")
 
 
 def require_merged(tools: Tools, source: Source) -> None:
-    """Refuse a commit that is not on the target branch: what is not merged is not promoted."""
+    """Refuse a commit that is not on the target branch: only merged changes are promoted."""
     if not source.base or not source.head or source.base == source.head:
         return
     if tools.repository.merge_base(source.base, source.head) != source.head:
@@ -126,7 +139,7 @@ def require_merged(tools: Tools, source: Source) -> None:
 
 
 def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
-    """Return the promotion of a later commit, where this run is late: going back is for `rollback`."""
+    """Return the promotion of a later commit, if there is one: only `rollback` goes back."""
     decision, repository = state.decision, mover.tools.repository
     if decision is None or decision.event != "promote" or decision.commit in ("", commit):
         return None
@@ -136,17 +149,17 @@ def _newer(mover: ChampionMover, state: State, commit: str) -> Entry | None:
 
 
 def _has_champion(mover: ChampionMover, state: State) -> bool:
-    """Say whether there is a champion for a canary to be compared with."""
+    """Return whether there is a champion for a canary to be compared with."""
     return bool(state.champion or mover.registry.aliases(mover.model).get(mover.alias))
 
 
-def _is_champion(mover: ChampionMover, state: State, found: Found) -> bool:
+def _is_champion(mover: ChampionMover, state: State, found: RecordedCandidate) -> bool:
     version = state.champion or mover.registry.aliases(mover.model).get(mover.alias)
     champion = mover.registry.version(mover.model, version) if version else None
     return champion is not None and found.digest is not None and champion.ref.digest == found.digest
 
 
-def _case(mover: ChampionMover, offer: Offer, history: History, word: Word) -> Case:
+def _case(mover: ChampionMover, offer: Offer, history: History, word: Confirmation) -> PromotionCase:
     found = offer.found
     judged, _, differs = decide_again(mover.settings, mover.tools, mover.registry, found)
     notices = [*offer.said, *judged.notices]
@@ -154,11 +167,11 @@ def _case(mover: ChampionMover, offer: Offer, history: History, word: Word) -> C
         text = f"Decided again, since {' and '.join(differs)} after the check."
         notices.append(Notice(text=text, level="warning"))
     approval = None
-    if judged.verdict.held:
+    if judged.verdict.exit_code == HELD:
         approval = found.judgement.approval
         if word.approve:
             approval = Approval(actor=mover.tools.actor, commit=offer.commit, reason=word.approve)
-    return Case(
+    return PromotionCase(
         found=found,
         judged=judged,
         history=history,
@@ -171,7 +184,7 @@ def _case(mover: ChampionMover, offer: Offer, history: History, word: Word) -> C
 
 
 def _intent(
-    mover: ChampionMover, case: Case, offer: Offer, ref: ModelRef, source: Source, word: Word
+    mover: ChampionMover, case: PromotionCase, offer: Offer, ref: ModelRef, source: Source, word: Confirmation
 ) -> Entry:
     found, judgement = case.found, case.found.judgement
     approval = case.approval
@@ -201,9 +214,9 @@ def _intent(
 
 
 def _already(
-    mover: ChampionMover, history: History, found: Found, source: Source, *, dry_run: bool
+    mover: ChampionMover, history: History, found: RecordedCandidate, source: Source, *, dry_run: bool
 ) -> Report:
-    """Return the report where the champion is these very bytes already; a missing deployment is run."""
+    """Return the report if the champion already has these bytes; a missing deployment is made up for."""
     state, trouble = mover.state(history), ""
     undeployed = state.deployed is None or state.deployed.ok is False
     if state.decision is not None and state.decision.event == "promote" and undeployed and not dry_run:

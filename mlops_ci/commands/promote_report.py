@@ -1,15 +1,16 @@
-"""What `promote` says of a case: promoted, refused, or what would be."""
+"""The reports of `promote`: promoted, refused, held, or superseded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlops_ci.commands.candidates import Found
+from mlops_ci.commands.candidates import RecordedCandidate
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.commands.judge import Judged
 from mlops_ci.core.canary.state import rolled_back
-from mlops_ci.core.ledger import Entry, History, State, model_digest
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, model_digest
 from mlops_ci.core.report import Action, Approval, ModelRef, Notice, Report, Source
 from mlops_ci.core.verdict import Result
 from mlops_ci.errors import ServiceError
@@ -17,8 +18,8 @@ from mlops_ci.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
-    """What the person who promotes says.
+class Confirmation:
+    """What the person who promotes has confirmed.
 
     Attributes
     ----------
@@ -32,14 +33,14 @@ class Word:
     again: str | None = None
 
 
-AS_JUDGED = Word()
+AS_JUDGED = Confirmation()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """One attempt: what was found, and what is decided about it now."""
+class PromotionCase:
+    """One attempt to promote: the candidate found, and the decision about it."""
 
-    found: Found
+    found: RecordedCandidate
     judged: Judged
     history: History
     state: State
@@ -49,62 +50,49 @@ class Case:
     notices: list[Notice] = field(default_factory=list)
 
 
-def out_before(case: Case) -> Entry | None:
-    """Return the rollback that took these very bytes out, also as a canary, or None."""
+def earlier_rollback(case: PromotionCase) -> Entry | None:
+    """Return the entry that rolled back these bytes, as champion or as canary, or None."""
     outs = case.state.rolled_back.items()
     digest, there = case.found.digest, case.environment
     same = (entry for version, entry in outs if model_digest(case.history, version, there) == digest)
     return next(same, None) or rolled_back(case.history, digest, there)
 
 
-def exit_code(case: Case, word: Word) -> int:
-    """Return what the verdict, an approval and an earlier rollback come to."""
+def exit_code(case: PromotionCase, word: Confirmation) -> int:
+    """Return the exit code for the verdict, an approval and an earlier rollback."""
     code = 0 if case.approval else case.judged.verdict.exit_code
-    return code or (3 if out_before(case) is not None and not word.again else 0)
+    return code or (3 if earlier_rollback(case) is not None and not word.again else 0)
 
 
-def report(
+def promote_report(
     mover: ChampionMover,
-    case: Case,
-    word: Word,
+    case: PromotionCase,
+    word: Confirmation,
     source: Source,
     *,
     ref: ModelRef | None = None,
     trouble: str = "",
     history: History | None = None,
 ) -> Report:
-    """Return the report of a promotion: done, refused, or (without `ref` and with 0) one that would be."""
-    name, code = mover.model, exit_code(case, word)
-    verdict, now = case.judged.verdict, case.judged.champion
-    notices = list(case.notices)
-    if case.approval is not None:
-        text = f"Approved by {case.approval.actor}: {case.approval.reason}"
-        notices.append(Notice(text=text, level="warning"))
-    if trouble:
-        notices.append(Notice(text=f"The deployment is not what it should be: {trouble}", level="danger"))
-    line, step = _wording(name, case, word, ref, trouble, code)
-    target = f"{name}@{mover.alias}"
-    actions = [] if code else [Action(kind="create_version", target=name, applied=ref is not None)]
-    if not code:
-        version = ref.version if ref and ref.version else ""
-        actions.append(Action(kind="set_alias", target=target, value=version, applied=ref is not None))
-        if mover.settings.promotion.deploy_command:
-            actions.append(Action(kind="deploy", target=name, value=version, applied=ref is not None))
+    """Return the report of a promotion: done (`ref` is given), refused, or a dry run."""
+    code = exit_code(case, word)
+    verdict, champion = case.judged.verdict, case.judged.champion
+    headline, next_step = _wording(mover.model, case, word, ref, trouble, code)
     return Report(
         command="promote",
-        model=name,
+        model=mover.model,
         verdict=verdict.verdict,
         exit_code=ServiceError.exit_code if trouble and not code else code,
-        headline=line,
-        next_step=step,
-        champion=now.ref if now else None,
+        headline=headline,
+        next_step=next_step,
+        champion=champion.ref if champion else None,
         candidate=ref or case.found.record.ref,
         findings=tuple(verdict.findings),
         alpha=mover.settings.gate.alpha,
         holdout=case.judged.holdout or None,
         lineage=case.found.judgement.manifest.lineage,
-        notices=tuple(notices),
-        actions=tuple(actions),
+        notices=(*case.notices, *_warnings(case, trouble)),
+        actions=() if code else _actions(mover, ref),
         approval=case.approval,
         source=source,
         details={
@@ -116,13 +104,36 @@ def report(
     )
 
 
+def _warnings(case: PromotionCase, trouble: str) -> list[Notice]:
+    notices = []
+    if case.approval is not None:
+        text = f"Approved by {case.approval.actor}: {case.approval.reason}"
+        notices.append(Notice(text=text, level="warning"))
+    if trouble:
+        notices.append(Notice(text=f"The deployment is not what it should be: {trouble}", level="danger"))
+    return notices
+
+
+def _actions(mover: ChampionMover, ref: ModelRef | None) -> tuple[Action, ...]:
+    """Return what a promotion changes outside: applied once there is a new version."""
+    name, applied = mover.model, ref is not None
+    version = ref.version if ref and ref.version else ""
+    actions = [
+        Action(kind="create_version", target=name, applied=applied),
+        Action(kind="set_alias", target=f"{name}@{mover.alias}", value=version, applied=applied),
+    ]
+    if mover.settings.promotion.deploy_command:
+        actions.append(Action(kind="deploy", target=name, value=version, applied=applied))
+    return tuple(actions)
+
+
 def _wording(
-    name: str, case: Case, word: Word, ref: ModelRef | None, trouble: str, code: int
+    name: str, case: PromotionCase, word: Confirmation, ref: ModelRef | None, trouble: str, code: int
 ) -> tuple[str, str]:
-    out = out_before(case)
+    out = earlier_rollback(case)
     if ref is not None:
         line = f"{name}: version {ref.version} is the champion" + (", but is not served" if trouble else "")
-        mend = "Mend the deployment, then run `mlops-ci reconcile`, or go back with `mlops-ci rollback`."
+        mend = "Fix the deployment, then run `mlops-ci reconcile`, or go back with `mlops-ci rollback`."
         return line, mend if trouble else "If it misbehaves, `mlops-ci rollback` goes back in seconds."
     if code == 0:
         return f"{name}: would be promoted", "Run this without --dry-run."
@@ -144,12 +155,12 @@ def _wording(
         )
     return (
         f"{name}: not promoted, could not tell whether it is safe",
-        "Mend what is said above; run it again.",
+        "Fix what is said above; run it again.",
     )
 
 
 def superseded(settings: Settings, source: Source, state: State, newer: Entry) -> Report:
-    """Return the report where a later commit was promoted already."""
+    """Return the report if a later commit was promoted already."""
     name = settings.registry.model
     return Report(
         command="promote",

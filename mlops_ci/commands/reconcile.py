@@ -1,17 +1,18 @@
-"""`reconcile`: find what is not as the ledger says, and mend what needs no person to decide."""
+"""`reconcile`: find differences between ledger, registry and deployment, and repair the safe ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_ci.commands.canary.reconcile import mend
-from mlops_ci.commands.candidates import decide_again, find
+from mlops_ci.commands.canary.reconcile import reconcile_canary
+from mlops_ci.commands.candidates import decide_again, find_candidate
 from mlops_ci.commands.champion import ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.state import canaries
-from mlops_ci.core.ledger import History, clock_ran_back, moves
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import clock_ran_back, moves
 from mlops_ci.core.report import Action, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 from mlops_ci.settings import Settings
@@ -22,7 +23,7 @@ HELD = 3
 
 @dataclass(kw_only=True)
 class _Findings:
-    """What was found so far; the code is the gravest."""
+    """The findings so far; the exit code is the gravest."""
 
     notices: list[Notice] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -44,7 +45,7 @@ def reconcile(
     merged: bool = True,
     dry_run: bool = False,
 ) -> Report:
-    """Compare ledger, registry and deployment, and bring them together.
+    """Compare ledger, registry and deployment, and repair differences.
 
     A change that was begun is finished, or withdrawn where its version is gone; `previous` is set; a
     deployment that never ended is run again. What a person did by hand is reported, and only on
@@ -81,7 +82,7 @@ def _anchored(
     *,
     dry_run: bool,
 ) -> History:
-    """Look whether the history still has the lines that promoted the champion."""
+    """Check that the history still has the lines that promoted the champion."""
     named = mover.registry.aliases(mover.model).get(mover.alias)
     version = mover.state(history).champion or named
     try:
@@ -125,7 +126,7 @@ def _by_hand(
     *,
     dry_run: bool,
 ) -> History:
-    """Report an alias that someone moved; put it back or accept it where that was asked for."""
+    """Report an alias that was moved by hand; restore or accept it if asked to."""
     if found.code or (dry_run and mover.state(history).open is not None):
         return history
     moved = mover.moved_by_hand()
@@ -181,7 +182,7 @@ def _previous_and_deployed(
     pending = state.deployed is None or state.deployed.ok is False
     began = state.decision is not None and state.decision.event != "adopt"
     if began and pending and promotion.deploy_command and mover.tools.operate:
-        found.say(f"The deployment of version {state.champion} never ended well.")
+        found.say(f"The deployment of version {state.champion} never succeeded.")
         found.actions.append(
             Action(kind="deploy", target=mover.model, value=state.champion, applied=not dry_run)
         )
@@ -193,10 +194,10 @@ def _previous_and_deployed(
 
 
 def _canary(mover: ChampionMover, history: History, found: _Findings, *, dry_run: bool) -> History:
-    """Finish what was begun with a canary."""
+    """Reconcile the canary, and report what was done."""
     if found.code:
         return history
-    mended = mend(mover, history, dry_run=dry_run)
+    mended = reconcile_canary(mover, history, dry_run=dry_run)
     for text in mended.said:
         found.say(text)
     found.actions += mended.actions
@@ -208,9 +209,9 @@ def _canary(mover: ChampionMover, history: History, found: _Findings, *, dry_run
 def _never_promoted(
     settings: Settings, tools: Tools, mover: ChampionMover, history: History, source: Source, found: _Findings
 ) -> None:
-    """Say that the checked-out commit's candidate passed and never became champion."""
+    """Report that the checked-out commit's candidate passed and was never promoted."""
     try:
-        candidate = find(settings, tools, mover.registry, source)
+        candidate = find_candidate(settings, tools, mover.registry, source)
         here = [entry for entry in moves(history.entries) if entry.environment == mover.environment]
         known = {entry.digests.get("model") for entry in here}
         known |= {one.begun.digests.get("model") for one in canaries(history, mover.environment)}
@@ -224,7 +225,7 @@ def _never_promoted(
         return
     except ConflictError:
         return
-    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.held):
+    if judged.verdict.exit_code == 0 or (candidate.judgement.approval and judged.verdict.exit_code == HELD):
         text = (
             f"Commit {source.head[:12]} is merged, its candidate (run {candidate.record.ref.run_id}) passes,"
             " and it was never promoted. Run `mlops-ci promote`."
@@ -240,7 +241,7 @@ def _report(mover: ChampionMover, history: History, source: Source, found: _Find
         line, step = f"{name}: could not be brought together", "Do what is said above, then run this again."
     elif found.actions:
         done = all(action.applied for action in found.actions)
-        line, step = f"{name}: {'mended' if done else 'would be mended'}", ""
+        line, step = f"{name}: {'repaired' if done else 'would be repaired'}", ""
     elif state.champion is None:
         line, step = f"{name}: nothing was ever promoted", ""
     else:

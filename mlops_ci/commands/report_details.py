@@ -1,4 +1,4 @@
-"""What a report shows beside its findings: versions so far, parameters, the policy, and curves to draw."""
+"""Report details beside the findings: earlier versions, parameters, the policy, and curves to draw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_MANIFEST = 8 * 2**20
 def details(
     settings: Settings, tools: Tools, registry: Registry, manifest: Manifest, judged: Judged
 ) -> dict[str, Any]:
-    """Gather what makes a report easier to read; nothing of it decides, and what is missing is left out.
+    """Collect details that make a report easier to read; none affects the verdict, missing ones are left out.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def details(
 
 
 def policy_in_words(settings: Settings) -> dict[str, Any]:
-    """Return the rules that were in force, without what is left at its default."""
+    """Return the policy in force, without settings left at their defaults."""
     gate = settings.gate.model_dump(exclude_none=True)
     metrics = {
         name: metric.model_dump(by_alias=True, exclude_defaults=True, exclude_none=True)
@@ -66,7 +66,7 @@ def _history(settings: Settings, versions: Sequence[Champion]) -> list[dict[str,
 
 
 def _champion_params(tools: Tools, registry: Registry, champion: Champion) -> Mapping[str, Any]:
-    """Return the parameters in the manifest that was kept with the champion; nothing where there is none."""
+    """Return the parameters in the manifest that was kept with the champion; nothing if there is none."""
     if champion.ref.run_id is None:
         return {}
     try:

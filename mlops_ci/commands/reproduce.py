@@ -1,4 +1,4 @@
-"""`reproduce`: bring the pipeline's outputs up to date, and gather what can be judged of them."""
+"""`reproduce`: bring the pipeline's outputs up to date, and collect the evidence."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
 
 
 def _needed(settings: Settings, tools: Tools) -> list[str]:
-    """Return what is read afterwards, relative to the DVC project."""
+    """Return the paths that are read after the run, relative to the DVC project."""
     project = tools.root / settings.pipeline.directory
     evaluation, candidate = settings.evaluation, settings.candidate
     named = [evaluation.predictions, evaluation.holdout, candidate.model, candidate.metrics, candidate.train]
@@ -77,12 +77,12 @@ def _needed(settings: Settings, tools: Tools) -> list[str]:
 
 
 def _plain(data: str) -> bool:
-    """Say whether a data set is a path of this tree, which DVC may have to bring."""
+    """Return whether a data set is a path in this repository, which DVC may have to fetch."""
     return not any(mark in data for mark in ("://", "*", "@"))
 
 
 def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
-    """Profile the data that drift is looked for in: small, and free of rows, so that it can travel.
+    """Profile the two data sets of the drift comparison: profiles are small and contain no rows.
 
     Data that cannot be read here are no reason to judge nothing: why is returned, for the report.
     """
@@ -107,7 +107,7 @@ def _profiles(settings: Settings, tools: Tools) -> tuple[dict[str, Path], str]:
 def _holdout_folder(
     settings: Settings, tools: Tools, stages: Sequence[Stage], places: Mapping[str, Path]
 ) -> Path | None:
-    """Write the listing of the folder that the holdout is in, where DVC tracks that folder as one."""
+    """Write the listing of the holdout's folder, if DVC tracks that folder as a whole."""
     if "holdout" not in places:
         return None
     project = (tools.root / settings.pipeline.directory).resolve()
@@ -121,19 +121,19 @@ def _holdout_folder(
 
 
 def model_format(path: Path) -> ModelFormat:
-    """Return what kind of model is at a path: a folder in MLflow's format holds an MLmodel file."""
+    """Return the format of the model at a path: MLflow's if the folder holds an MLmodel file."""
     if path.is_dir():
         return "mlflow" if (path / "MLmodel").is_file() else "folder"
     return "file"
 
 
 def _name(places: Mapping[str, Path], role: str) -> str | None:
-    """Return where a part stands in the bundle: under its role, with its own name."""
+    """Return the place of a part in the bundle: its role, then its own name."""
     return f"{role}/{places[role].name}" if role in places else None
 
 
 def _places(settings: Settings, root: Path, repository: Path) -> dict[str, Path]:
-    """Return the files that the settings name, each proven to be there and inside the repository."""
+    """Return the files that the settings name, each verified to exist inside the repository."""
     named = {
         "predictions": ("evaluation.predictions", settings.evaluation.predictions),
         "holdout": ("evaluation.holdout", settings.evaluation.holdout),
@@ -147,12 +147,12 @@ def _places(settings: Settings, root: Path, repository: Path) -> dict[str, Path]
 
 
 def inside(root: Path, repository: Path, path: str, key: str) -> Path:
-    """Return a path of the settings, refused where it is missing or leads out of the repository."""
+    """Return a path of the settings; refuse one that is missing or outside the repository."""
     place = root / path
     if not place.exists():
         raise EvidenceError(
             f"{path}: the pipeline ran, but this file is not there ({key})",
-            remedy=f"make it an output of a stage in dvc.yaml, or mend {key} in mlops-ci.yaml",
+            remedy=f"make it an output of a stage in dvc.yaml, or fix {key} in mlops-ci.yaml",
         )
     if not place.resolve().is_relative_to(repository.resolve()):
         raise EvidenceError(

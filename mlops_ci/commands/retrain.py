@@ -1,4 +1,4 @@
-"""`retrain`: from what monitoring recorded to one trigger, or none."""
+"""`retrain`: decide from the monitoring records whether to train again, and trigger it once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class _Done:
-    """What came of a decision."""
+    """A decision, and the entry that claims its trigger, if any."""
 
     decision: Decision
     history: History
@@ -37,7 +37,7 @@ def retrain(
     now: datetime | None = None,
     dry_run: bool = False,
 ) -> Report:
-    """Decide by the policy whether to train again, and start it: once, however many run this at a time.
+    """Decide by the policy whether to train again, and trigger it once, also under concurrent runs.
 
     The claim is written to the ledger first, with compare-and-set; who wins starts the training and
     confirms it, everyone else reads the claim and does nothing. A claim whose start failed is withdrawn.
@@ -71,7 +71,7 @@ def retrain(
 
 
 def _data(settings: Settings, tools: Tools) -> dict[str, str]:
-    """Return the checksums of what a training of now would read."""
+    """Return the checksums of the data that a training would read now."""
     stages: list[Stage] = list(tools.pipeline().describe(settings.pipeline.targets).stages)
     return {dep.path: dep.checksum for stage in stages for dep in stage.deps if dep.kind == "data"}
 
@@ -85,37 +85,15 @@ def _decided(
     *,
     dry_run: bool,
 ) -> _Done:
-    """Decide on the history as it is, and claim the trigger on exactly that history."""
+    """Decide on the present history, and claim the trigger on exactly that history."""
     settings = mover.settings
     for _ in range(TRIES):
         history = mover.read()
-        made = mover.state(history).decision
-        situation = Situation(
-            model=mover.model,
-            champion=champion,
-            environment=mover.environment,
-            data=data,
-            champion_data=made.data if made is not None and made.to_version == champion else {},
-            brings_data=settings.retrain.brings_data,
-        )
+        situation = _situation(mover, history, champion, data)
         decision = decide(history, settings.retrain.policy, situation, now or mover.tools.now())
         if not decision.trigger or dry_run:
             return _Done(decision=decision, history=history)
-        claim = mover.entry(
-            EVENT,
-            "recorded",
-            source,
-            from_version=champion,
-            reason=decision.reason,
-            data=dict(data),
-            details={
-                "key": decision.key,
-                "windows": list(decision.windows),
-                "columns": list(decision.columns),
-                "until": decision.until,
-                "trigger": settings.retrain.command or settings.retrain.trigger,
-            },
-        )
+        claim = _claim(mover, decision, situation, source)
         if now is not None:
             claim = replace(claim, time=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         try:
@@ -125,8 +103,40 @@ def _decided(
     raise ConflictError("the ledger", "it changes faster than we can write", remedy="Run this again.")
 
 
+def _situation(mover: ChampionMover, history: History, champion: str, data: Mapping[str, str]) -> Situation:
+    made = mover.state(history).decision
+    return Situation(
+        model=mover.model,
+        champion=champion,
+        environment=mover.environment,
+        data=data,
+        champion_data=made.data if made is not None and made.to_version == champion else {},
+        brings_data=mover.settings.retrain.brings_data,
+    )
+
+
+def _claim(mover: ChampionMover, decision: Decision, situation: Situation, source: Source) -> Entry:
+    """Return the entry that claims this trigger: whoever appends it first starts the training."""
+    retrain = mover.settings.retrain
+    return mover.entry(
+        EVENT,
+        "recorded",
+        source,
+        from_version=situation.champion,
+        reason=decision.reason,
+        data=dict(situation.data),
+        details={
+            "key": decision.key,
+            "windows": list(decision.windows),
+            "columns": list(decision.columns),
+            "until": decision.until,
+            "trigger": retrain.command or retrain.trigger,
+        },
+    )
+
+
 def _started(mover: ChampionMover, report: Report, done: _Done, source: Source) -> Report:
-    """Start the training that was claimed, and write down that it was started or that it was not."""
+    """Start the claimed training, and record whether that succeeded."""
     claim = done.claim
     assert claim is not None  # noqa: S101
     values = {
@@ -220,6 +230,8 @@ def _summary(decision: Decision) -> str:
 def _next(decision: Decision, settings: Settings) -> str:
     if decision.trigger:
         return "What it trains goes through the same gate as every change."
+    if decision.why == "no windows":
+        return "Run `mlops-ci monitor` first: it judges production's windows."
     if decision.why == "unchanged data":
         path = settings.retrain.paths[0] if settings.retrain.paths else "PATH"
         return f"Put newer data there, and run `mlops-ci data update {path}`."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.deployment import deploy
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.ledger import Entry, History, State, promoted_versions
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import State, promoted_versions
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 from mlops_ci.settings import Settings
@@ -68,7 +69,7 @@ def rollback(
 
 
 def _appended(mover: ChampionMover, history: History, entry: Entry) -> History:
-    """Add the intent; entries that moved nothing since are no reason to fail."""
+    """Append the intent; concurrent entries that moved no champion do not make it fail."""
     decision = mover.state(history).decision
     for _ in range(TRIES):
         try:
@@ -105,7 +106,7 @@ def _target(mover: ChampionMover, history: History, state: State, to: str | None
 
 
 def _intact(mover: ChampionMover, history: History, version: str) -> ModelRef:
-    """Return the version, refused where it is deleted or holds another model than was promoted."""
+    """Return the version; refuse one that is deleted or whose model is not the one promoted."""
     found = mover.intact(history, version)
     if found is None:
         raise EvidenceError(
@@ -116,7 +117,7 @@ def _intact(mover: ChampionMover, history: History, version: str) -> ModelRef:
 
 
 def _odd(mover: ChampionMover, state: State) -> list[Notice]:
-    """Say where the registry is not what the ledger says; a rollback sets it right by itself."""
+    """Return notices on differences between registry and ledger, which the rollback corrects."""
     named = mover.registry.aliases(mover.model).get(mover.alias)
     if named == state.champion:
         return []
@@ -152,7 +153,7 @@ def _report(  # noqa: PLR0913
         exit_code=ServiceError.exit_code if trouble else 0,
         headline=headline + (", but it is not served" if trouble else ""),
         summary=f"Reason: {reason}" if reason else "",
-        next_step="Mend the deployment, then run `mlops-ci reconcile`."
+        next_step="Fix the deployment, then run `mlops-ci reconcile`."
         if trouble
         else f"Version {before.champion} is not promoted again by itself: revert the change that made it.",
         champion=ref,

@@ -1,4 +1,4 @@
-"""Scalars that a change reports of itself: finite numbers, or an error that names file and key."""
+"""Reads scalars from the change's metrics files: finite numbers, or an error that names file and key."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import EvidenceError
 from mlops_ci.settings import Settings
 
 
 def read_structured(root: Path, name: str) -> Any:
-    """Read a JSON or YAML file that the change wrote; plain values only."""
+    """Read a JSON or YAML file of the change, as plain values only."""
     import yaml  # noqa: PLC0415
 
     try:
         text = (root / name).read_text(encoding="utf-8")
         value = yaml.safe_load(text) if name.endswith((".yaml", ".yml")) else json.loads(text)
-        if unfolds(value):
+        if expands_beyond(value):
             raise ValueError("its anchors unfold to more than a million values")
         return value
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def scalar(root: Path, reference: str) -> Any:
 
 
 def scalars_of(settings: Settings, root: Path) -> dict[str, float]:
-    """Return the numbers that the change reports of itself: logged, and compared where a policy says so."""
+    """Return the scalars that the change reports: all are logged, those in the policy are compared."""
     values: dict[str, Any] = {}
     if settings.candidate.metrics:
         values = dict(_flat(read_structured(root, settings.candidate.metrics)))

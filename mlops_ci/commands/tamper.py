@@ -1,4 +1,4 @@
-"""Which parts of its own gate a change edits: told in the first lines, and in need of approval."""
+"""Detects changes to the gate itself (policy, evaluation, environment), which need approval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlops_ci.settings import Settings
 
 
 def approvals_needed(settings: Settings, tools: Tools, source: Source, config: str) -> list[str]:
-    """Return why someone has to approve this change, whatever its numbers say.
+    """Return why this change needs approval, whatever its numbers are.
 
     Read from git, at the target branch's tip and at the change's head, never from the evidence.
 
@@ -66,7 +66,7 @@ def approvals_needed(settings: Settings, tools: Tools, source: Source, config: s
 
 
 def _runs_the_gate(tools: Tools, path: str, revisions: Sequence[str]) -> bool:
-    """Say whether a file of the forge's automation has to do with this gate, before the change or after.
+    """Return whether a CI file runs this gate, before or after the change.
 
     A workflow that never names it is other business: holding every bump of an action would teach people to
     approve without reading.
@@ -82,7 +82,7 @@ def _runs_the_gate(tools: Tools, path: str, revisions: Sequence[str]) -> bool:
 
 
 def _evidence(settings: Settings) -> tuple[str, ...]:
-    """Return the files that are judged: a scalar counts where the policy compares it and may fail by it."""
+    """Return the files that decide the verdict; a scalar's file counts if the policy gates on it."""
     scalars = [one.from_.partition(":")[0] for one in settings.metrics.values() if one.from_ and one.gate]
     named = [settings.evaluation.predictions, *scalars]
     return tuple(dict.fromkeys(path for path in (_inside(settings, one) for one in named) if path))

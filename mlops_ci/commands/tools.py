@@ -1,4 +1,4 @@
-"""What commands work with: the ports of one run, handed in by the command line."""
+"""The tools of a command: the ports of one run, provided by the command line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _absent(*_: Any, **__: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The outside of one model's run.
+    """The ports that a command on one model may use.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Tools:
     traffic
         What was served and how it went, for a canary.
     page
-        Renders a report as one HTML page; None where none is kept.
+        Renders a report as one HTML page; None if none is kept.
     shell
-        None where no code of the change may run: a job that holds tokens.
+        None if no code of the change may run: a job that holds tokens.
     ledger, read_judgement, operate, actor, now
         For the verbs that move the champion: its history, what was judged, the team's own deployment,
         and who acts when.

@@ -17,7 +17,7 @@ ModelFormat = Literal["mlflow", "file", "folder"]
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why there is no evidence: carried to the job that can say it to people."""
+    """Why there is no evidence: carried in the bundle to the job that can report it."""
 
     problem: str
     remedy: str = ""
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What one candidate is, and where its parts are in the bundle.
+    """Describes one candidate, and where its parts are in the bundle.
 
     Attributes
     ----------
@@ -35,20 +35,20 @@ class Manifest:
     head, target_commit
         Full SHA of the change's head, and of the target branch's tip that it was reproduced against.
     predictions, holdout, dvc_lock, model_path
-        Paths inside the bundle, or None where there is none; `model_path` may be a folder.
+        Paths inside the bundle, or None if there is none; `model_path` may be a folder.
     holdout_folder
         Where the holdout is a file of a folder that DVC tracks as one: that folder's listing, as DVC
         writes it, so that its checksum can be proven without the other files.
     profiles
         Paths of the data profiles: ``reference`` and ``current`` of the settings' `drift`.
     drift_unread
-        Why a profile that the settings ask for is missing; empty where none is.
+        Why a profile that the settings ask for is missing; empty if none is.
     model_digest, model_format
         SHA-256 of the model's bytes, and what kind of thing it is.
     run_id
         The pipeline's own MLflow run, or None.
     train_overlap
-        Number of holdout rows that are among the training rows; None where it was not looked at.
+        Number of holdout rows that are among the training rows; None if it was not looked at.
     params, metrics
         Scalars for the candidate's run.
     files
@@ -90,7 +90,7 @@ def folder_name(model: str) -> str:
 
 
 def inside(path: str) -> bool:
-    """Say whether a path of a bundle stays in it, whatever wrote it."""
+    """Return whether a path of a bundle stays inside it; the bundle is untrusted."""
     pure = PurePosixPath(path)
     plain = "\\" not in path and "\0" not in path and ":" not in path
     return bool(path) and plain and not pure.is_absolute() and ".." not in pure.parts

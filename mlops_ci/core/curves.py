@@ -1,4 +1,4 @@
-"""How two models answer, as compact curves for pictures: sums over many rows, never single rows."""
+"""Compact curves of two models' answers, for charts: aggregates over many rows, never single rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = "(other)"
 def curves(
     champion: Evaluation | None, candidate: Evaluation, *, positive: str | None = None, least: int = 10
 ) -> dict[str, Any]:
-    """Return what can be drawn of the two models' answers; bounded in size whatever the data.
+    """Return the curves that can be drawn for two models; bounded in size whatever the data.
 
     Parameters
     ----------

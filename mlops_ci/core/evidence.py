@@ -17,7 +17,7 @@ AT_ONCE = 100_000  # rows that are written as text at a time
 
 
 class InvalidEvaluationError(ValueError):
-    """Arrays that cannot be an evaluation; the message names the column and the row."""
+    """Arrays that do not form an evaluation; the message names the column and the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Evaluation:
     id
         Row identities, shape (n,), text; unique.
     target
-        True labels or values, shape (n,); None where only per-row metric columns are compared.
+        True labels or values, shape (n,); None if only per-row metric columns are compared.
     prediction
         Predicted labels or values, shape (n,), or None.
     score
@@ -43,6 +43,8 @@ class Evaluation:
         Cluster of each row (a user, a device), shape (n,), or None: rows of one group are dependent.
     weight
         Weight of each row, shape (n,), finite and >= 0, or None.
+    time
+        When each row was, in microseconds since 1970 (UTC), shape (n,), or None.
     columns
         Further columns by name, each of shape (n,): slices and per-row metrics.
     """
@@ -54,6 +56,7 @@ class Evaluation:
     score_labels: tuple[str, ...] = ()
     group: Array | None = None
     weight: Array | None = None
+    time: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -73,6 +76,7 @@ class Evaluation:
             score=pick(self.score),
             group=pick(self.group),
             weight=pick(self.weight),
+            time=pick(self.time),
             columns={name: values[rows] for name, values in self.columns.items()},
         )
 
@@ -87,7 +91,7 @@ class Evaluation:
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256(self._holdout_digest.encode())
-        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight")}
+        parts = {name: getattr(self, name) for name in ("prediction", "score", "group", "weight", "time")}
         for name, values in [*parts.items(), *sorted(self.columns.items())]:
             if values is not None:
                 digest.update(name.encode() + b"\0")
@@ -117,7 +121,7 @@ def canonical(values: Array) -> Array:
 
 
 def differing(ours: Array, theirs: Array) -> NDArray[np.bool_]:
-    """Return where two arrays of one shape differ as `canonical` text, written only if it must be."""
+    """Return where two arrays differ as `canonical` text, which is only computed if necessary."""
     if ours.dtype == theirs.dtype and ours.dtype.kind in "biuf":
         differ = np.asarray(ours != theirs)
         return differ if ours.dtype.kind != "f" else differ & ~(np.isnan(ours) & np.isnan(theirs))
@@ -173,12 +177,12 @@ def holdout_digest(one: Evaluation) -> str:
 
 
 def evaluation_digest(one: Evaluation) -> str:
-    """Return the SHA-256 of everything that an evaluation says, independent of its file format."""
+    """Return the SHA-256 of an evaluation's content, independent of its file format."""
     return one._digest
 
 
 def _update(digest: Any, values: Array) -> None:
-    """Take in `canonical` texts: all lengths, then all texts.
+    """Add `canonical` texts to the hash: all lengths, then all texts.
 
     So no two different lists give the same bytes (a separator could occur in an id). Some rows at a time: the
     texts of a score column are many times as large as the column.

@@ -1,4 +1,4 @@
-"""Numbers for people: as many digits as the evidence has, the plain change, and a sign for each outcome."""
+"""Formats numbers for reports: as many digits as the evidence supports, changes, units and outcome signs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MINUS = "−"
 
 
 def decimals(finding: Finding | Mapping[str, Any]) -> int:
-    """Return how many decimals a finding deserves: two significant digits of its interval's width.
+    """Return the number of decimals for a finding: two significant digits of its interval's width.
 
     It is the one rule for every figure of a finding, in sentences, headlines and tables.
     """
@@ -51,7 +51,7 @@ def decimals(finding: Finding | Mapping[str, Any]) -> int:
 
 
 def fixed(value: float | None, places: int) -> str:
-    """Write a number with a fixed number of decimals; a dash where there is none."""
+    """Format a number with a fixed number of decimals; a dash for None."""
     if value is None:
         return "–"
     text = f"{value:,.{places}f}"
@@ -59,14 +59,14 @@ def fixed(value: float | None, places: int) -> str:
 
 
 def stated(value: float | None, places: int) -> str:
-    """Write a number that somebody set: never rounded by more than a hundredth of itself."""
+    """Format a number that a person chose: never rounded by more than 1% of itself."""
     while value and places < 9 and abs(round(value, places) - value) > abs(value) / 100:
         places += 1
     return fixed(value, places)
 
 
 def signed(value: float | None, places: int) -> str:
-    """Write a change with its sign."""
+    """Format a change with its sign."""
     text = fixed(value, places)
     return f"+{text}" if value is not None and value > 0 and text.strip("0.,") else text
 
@@ -79,7 +79,7 @@ def change(finding: Mapping[str, Any]) -> str:
 
 
 def span(finding: Mapping[str, Any]) -> str:
-    """Return the interval of the plain change."""
+    """Format the interval of the change."""
     if not finding["interval"]:
         return "–"
     low, high = finding["interval"]
@@ -90,7 +90,7 @@ def span(finding: Mapping[str, Any]) -> str:
 
 
 def limit(finding: Mapping[str, Any], places: int | None = None) -> str:
-    """Return what a finding was held against: the margin, or an absolute limit with its side."""
+    """Format what a finding was compared with: the margin, or an absolute limit with its side."""
     places = decimals(finding) if places is None else places
     if finding.get("limit") is not None:
         sign = "≥" if finding["greater_is_better"] else "≤"
@@ -99,37 +99,37 @@ def limit(finding: Mapping[str, Any], places: int | None = None) -> str:
 
 
 def pvalue(value: float | None) -> str:
-    """Write a p-value: three decimals, or that it is smaller."""
+    """Format a p-value with three decimals, or as smaller than that."""
     if value is None:
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def percent(share: float) -> str:
-    """Write a share as a percentage with no more digits than it has."""
+    """Format a share as a percentage, without trailing digits."""
     return f"{100 * share:.4g}%"
 
 
 def rate(value: float | None, sign: bool = False) -> str:
-    """Write how often something happens, or by how much that changed; a dash where it is not known."""
+    """Format a rate, or a change of a rate; a dash if it is unknown."""
     if value is None:
         return "–"
     return (signed if sign else fixed)(100 * value, 2) + "%"
 
 
 def ordinal(number: int) -> str:
-    """Write 1st, 2nd, 3rd, 4th."""
+    """Format an ordinal: 1st, 2nd, 3rd, 4th."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number:,}{ending}"
 
 
 def many(count: int, one: str, several: str = "") -> str:
-    """Write a count with its noun: 1 row, 2 rows."""
+    """Format a count with its noun: 1 row, 2 rows."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def attention(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the findings that someone has to look at, the gravest first.
+    """Return the findings that need attention, the gravest first.
 
     A slice that is not settled never holds a merge, so it is not among them.
     """
@@ -145,7 +145,7 @@ def attention(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested parameters by dotted name, as text."""
+    """Flatten nested parameters to text by dotted name."""
     found: dict[str, str] = {}
     for key, value in params.items():
         name = f"{prefix}.{key}" if prefix else str(key)
@@ -157,7 +157,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def changed_params(report: Mapping[str, Any]) -> list[tuple[str, str | None, str | None]]:
-    """Return the parameters that differ from the champion's: name, champion's, candidate's."""
+    """Return the changed parameters: name, champion's value, candidate's value."""
     details = report["details"]
     before, after = flat(details.get("champion_params") or {}), flat(details.get("params") or {})
     if not before:
@@ -172,22 +172,22 @@ def arrow(finding: Mapping[str, Any]) -> str:
 
 
 def outcome_icon(finding: Mapping[str, Any]) -> str:
-    """Return the sign of an outcome; what is only shown has none."""
+    """Return the icon of an outcome; metrics that are only shown have none."""
     return ICONS[finding["outcome"]] if finding["gated"] else "·"
 
 
 def outcome_words(outcome: str) -> str:
-    """Say an outcome in words for someone without statistics."""
+    """Return an outcome in words, for readers without a statistics background."""
     return OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
 
 
 def compact(value: float) -> str:
-    """Write a number of any size in a few characters."""
+    """Format a number of any size in a few characters."""
     return f"{value:.3g}".replace("-", MINUS)
 
 
 def verdict_icon(report: Mapping[str, Any]) -> str:
-    """Return the sign of a whole report: held shows before the verdict."""
+    """Return the icon of a report: held takes precedence over the verdict."""
     if report["exit_code"] == 3:
         return VERDICT_ICONS["held"]
     if report["verdict"] == "inconclusive" and report["exit_code"] in (0, 1):
@@ -201,12 +201,12 @@ def short(digest: str | None, length: int = 8) -> str:
 
 
 def when(time: str) -> str:
-    """Write a time in UTC to the minute."""
+    """Format a time in UTC to the minute."""
     return f"{time[:10]} {time[11:16]} UTC" if len(time) >= 16 else time
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration."""
+    """Format a duration."""
     if value is None:
         return "–"
     return f"{value:.1f} s" if value < 60 else f"{value / 60:.1f} min"

@@ -1,14 +1,15 @@
-"""Questions to the ledger: what became of a version, a commit or a data file, in both directions."""
+"""Queries on the ledger: the history of a version, a commit or a data file, in both directions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlops_ci.core.formatting import percent
-from mlops_ci.core.ledger import Entry, History, moves, promoted_versions
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import moves, promoted_versions
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -16,8 +17,8 @@ BUILD_TYPE = "urn:mlops-ci:dvc-pipeline:1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happening:
-    """Something that happened to a version: when, by whom, and what was said."""
+class VersionEvent:
+    """Something that happened to a version: what, when, and by whom."""
 
     what: Literal[
         "promoted",
@@ -38,18 +39,18 @@ class Happening:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
-    """One version's way: what it was made from, and all that happened to it.
+class VersionHistory:
+    """What one version was made from, and all that happened to it.
 
     `entry` is the intent that made it champion for the first time.
     """
 
     version: str
     entry: Entry
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[VersionEvent, ...] = ()
 
     def matches(self, query: str) -> bool:
-        """Say whether a version, commit, checksum, digest, run or pipeline version is this one's."""
+        """Return whether a version, commit, checksum, digest, run or pipeline version is this one's."""
         wanted, entry = query.strip().lower(), self.entry
         if wanted.removeprefix("v") == self.version:
             return True
@@ -60,63 +61,77 @@ class Passage:
         return any(name.lower().startswith(wanted) for name in names if name)
 
 
-def passages(history: History, environment: str = "") -> list[Passage]:
-    """Return the way of every version that was ever champion or canary, in the order of their start.
+def version_histories(history: History, environment: str = "") -> list[VersionHistory]:
+    """Return what became of every version that was ever champion or canary, in the order of their start.
 
-    The first version that starts on other data after a retraining was triggered is what came of it.
+    The first version on other data after a retraining was triggered counts as that retraining's result.
     """
     entries = [entry for entry in history.entries if entry.environment == environment]
     abandoned = {entry.intent for entry in entries if entry.phase == "abandoned"}
-    decided = {entry.nonce: entry for entry in moves(entries) if entry.nonce not in abandoned}
-    found: dict[str, Passage] = {}
-    champion: str | None = None
-    asked: Entry | None = None
-
-    def add(version: str, happening: Happening) -> None:
-        if version in found:
-            one = found[version]
-            found[version] = replace(one, happenings=(*one.happenings, happening))
-
-    def start(version: str, entry: Entry) -> None:
-        nonlocal asked
-        if version in found:
-            return
-        found[version] = Passage(version=version, entry=entry)
-        if asked is not None and entry.data != asked.data:
-            add(version, _said(asked, "retrained", f"since version {asked.from_version} had {asked.reason}"))
-            asked = None
-
+    decisions = {entry.nonce: entry for entry in moves(entries) if entry.nonce not in abandoned}
+    found = _Histories()
     for entry in entries:
         if entry.event == "retrain":
             if entry.phase == "recorded" and entry.intent is None and entry.nonce not in abandoned:
-                asked = entry
-                add(entry.from_version or "", _said(entry, "retraining triggered", entry.reason))
+                found.retraining_triggered(entry)
             continue
         if entry.event == "canary" and entry.to_version:
             if entry.phase == "intent":
-                start(entry.to_version, entry)
-                add(entry.to_version, _said(entry, "canary", canary_act(entry)))
+                found.begin(entry.to_version, entry)
+                found.add(entry.to_version, _event(entry, "canary", canary_act(entry)))
             continue
-        about = decided.get(entry.intent or "")
-        if entry.phase == "deployed" and about is not None and about.to_version:
-            add(about.to_version, _said(entry, "deployed" if entry.ok else "not served", entry.detail))
-        if entry.nonce not in decided or entry.to_version is None:
-            continue
-        target = entry.to_version
-        if champion is not None and champion != target:
-            back = entry.event == "rollback"
-            detail = f"by version {target}" if not back else f"to version {target}"
+        decision = decisions.get(entry.intent or "")
+        if entry.phase == "deployed" and decision is not None and decision.to_version:
+            what = "deployed" if entry.ok else "not served"
+            found.add(decision.to_version, _event(entry, what, entry.detail))
+        if entry.nonce in decisions and entry.to_version is not None:
+            found.champion_moved(entry, entry.to_version)
+    return list(found.versions.values())
+
+
+class _Histories:
+    """Version histories while the ledger is read, entry by entry."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, VersionHistory] = {}
+        self._champion: str | None = None
+        self._retraining: Entry | None = None
+
+    def add(self, version: str, event: VersionEvent) -> None:
+        if version in self.versions:
+            one = self.versions[version]
+            self.versions[version] = replace(one, events=(*one.events, event))
+
+    def begin(self, version: str, entry: Entry) -> None:
+        if version in self.versions:
+            return
+        self.versions[version] = VersionHistory(version=version, entry=entry)
+        asked = self._retraining
+        if asked is not None and entry.data != asked.data:
+            reason = f"since version {asked.from_version} had {asked.reason}"
+            self.add(version, _event(asked, "retrained", reason))
+            self._retraining = None
+
+    def retraining_triggered(self, entry: Entry) -> None:
+        self._retraining = entry
+        self.add(entry.from_version or "", _event(entry, "retraining triggered", entry.reason))
+
+    def champion_moved(self, entry: Entry, target: str) -> None:
+        before = self._champion
+        if before is not None and before != target:
             reason = f": {entry.reason}" if entry.reason else ""
-            add(champion, _said(entry, "rolled back" if back else "replaced", detail + reason))
-        start(target, entry)
+            if entry.event == "rollback":
+                self.add(before, _event(entry, "rolled back", f"to version {target}{reason}"))
+            else:
+                self.add(before, _event(entry, "replaced", f"by version {target}{reason}"))
+        self.begin(target, entry)
         what: Any = {"promote": "promoted", "adopt": "adopted"}.get(entry.event, "returned to")
-        add(target, _said(entry, what, entry.reason))
-        champion = target
-    return list(found.values())
+        self.add(target, _event(entry, what, entry.reason))
+        self._champion = target
 
 
 def canary_act(entry: Entry) -> str:
-    """Say what an intent of a canary is about."""
+    """Return what an intent of a canary does, in words."""
     details = entry.details
     if details.get("act") == "end":
         reason = f": {entry.reason}" if entry.reason else ""
@@ -126,13 +141,13 @@ def canary_act(entry: Entry) -> str:
     return f"{verb} {percent(float(details.get('share', 0)))} of the traffic"
 
 
-def _said(entry: Entry, what: Any, detail: str = "") -> Happening:
-    return Happening(what=what, time=entry.time, actor=entry.actor, detail=detail, run_url=entry.run_url)
+def _event(entry: Entry, what: Any, detail: str = "") -> VersionEvent:
+    return VersionEvent(what=what, time=entry.time, actor=entry.actor, detail=detail, run_url=entry.run_url)
 
 
-def trace(history: History, query: str, environment: str = "") -> list[Passage]:
-    """Return the ways that a version, commit, checksum, digest, run or data path has to do with."""
-    return [one for one in passages(history, environment) if one.matches(query)]
+def trace(history: History, query: str, environment: str = "") -> list[VersionHistory]:
+    """Return the histories that a version, commit, checksum, digest, run or data path appears in."""
+    return [one for one in version_histories(history, environment) if one.matches(query)]
 
 
 def disagreements(
@@ -141,7 +156,7 @@ def disagreements(
     names: tuple[str, str],
     environment: str = "",
 ) -> list[str]:
-    """Return, in sentences, where the registry's tags are not what the ledger says.
+    """Return, in sentences, where the registry's tags disagree with the ledger.
 
     Parameters
     ----------
@@ -153,7 +168,7 @@ def disagreements(
     digest_tag, anchor_tag = names
     said = []
     champions = promoted_versions(history, environment)
-    for one in passages(history, environment):
+    for one in version_histories(history, environment):
         tags = versions.get(one.version)
         digest = one.entry.digests.get("model")
         if tags is None and one.version not in champions:
@@ -175,7 +190,7 @@ def disagreements(
     return said
 
 
-def statement(one: Passage, model: str, repository: str = "") -> dict[str, Any]:
+def statement(one: VersionHistory, model: str, repository: str = "") -> dict[str, Any]:
     """Return the provenance of a version as an in-toto statement with a SLSA predicate.
 
     It says what the ledger says; a signature of the forge's attestation action says who said so.
@@ -229,6 +244,3 @@ def _digest_set(checksum: str) -> dict[str, str]:
     if checksum.endswith(".dir"):
         return {"dvcDirectoryMd5": checksum.removesuffix(".dir")}
     return {"md5": checksum} if re.fullmatch(r"[0-9a-f]{32}", checksum) else {"dvc": checksum}
-
-
-__all__: Sequence[str] = ["Happening", "Passage", "disagreements", "passages", "statement", "trace"]

@@ -1,4 +1,4 @@
-"""Judgements: what a check decided about exactly which bytes, kept with the candidate for its promotion."""
+"""Judgements: what a check decided about which bytes, stored with the candidate for its promotion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Judgement:
     approval
         The word that a held change was let through on, or None.
     champion
-        The version it was compared with; None where nothing was in production.
+        The version it was compared with; None if nothing was in production.
     evaluation_digest, holdout_digest, policy_digest
         SHA-256 of the candidate's evaluation, of the holdout, and of the policy in force.
     """
@@ -51,7 +51,7 @@ class Judgement:
     schema_version: int = SCHEMA_VERSION
 
     def document(self) -> bytes:
-        """Return it as it is kept: canonical JSON."""
+        """Return the judgement as canonical JSON."""
         return canonical_json(plain(self))
 
     def digest(self) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
 from typing import Any, Literal
 
 from mlops_ci.core.lineage import canonical_json
@@ -19,12 +18,10 @@ from mlops_ci.core.report import plain
 SCHEMA_VERSION = 1
 
 Phase = Literal["intent", "committed", "abandoned", "deployed", "recorded"]
-MOVES = frozenset({"promote", "rollback", "adopt"})
-"""Events whose intents move the champion; other events are kept and move nothing."""
 
 
 class BrokenLedgerError(ValueError):
-    """A history that cannot be read, or is not as it was written; the message names the line."""
+    """A history that is unreadable or was altered; the message names the line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +87,7 @@ class Entry:
     schema_version: int = SCHEMA_VERSION
 
     def line(self) -> bytes:
-        """Return the entry as it is written, with its line end; what is empty is left out."""
+        """Return the entry as a JSON line, without empty fields."""
         values = {name: value for name, value in plain(self).items() if value not in ("", None, {})}
         return canonical_json(values) + b"\n"
 
@@ -105,20 +102,20 @@ class History:
 
     @property
     def head(self) -> str:
-        """Digest of the last line, which stands for the whole history; empty where there is none."""
+        """Digest of the last line, which identifies the whole history; empty if there is none."""
         return self.digests[-1] if self.digests else ""
 
     def holds(self, nonce: str) -> bool:
-        """Say whether an entry of this name is in the history."""
+        """Return whether an entry with this nonce is in the history."""
         return any(entry.nonce == nonce for entry in self.entries)
 
     def digest_of(self, nonce: str) -> str:
-        """Return the digest of the line with this name; empty where there is none."""
+        """Return the digest of the line with this nonce; empty if there is none."""
         return next((d for e, d in zip(self.entries, self.digests, strict=True) if e.nonce == nonce), "")
 
 
 def parse(text: bytes, model: str) -> History:
-    """Read a history, and prove that no line is missing, changed or out of place.
+    """Parse a history, and verify that no line is missing, changed or out of order.
 
     Raises
     ------
@@ -145,7 +142,7 @@ def parse(text: bytes, model: str) -> History:
 
 
 def extended(history: History, entry: Entry) -> bytes:
-    """Return the text of a history with one more entry, chained to the last line."""
+    """Return the text of a history with one more entry, chained to the last line by its digest."""
     chained = Entry(
         **{item.name: getattr(entry, item.name) for item in fields(entry)} | {"previous": history.head}
     )
@@ -181,110 +178,3 @@ def _entry(line: bytes, number: int) -> Entry:
     if not right or not all(isinstance(one, dict) for one in mappings):
         raise BrokenLedgerError(f"line {number} holds a value of the wrong kind")
     return entry
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """What a history says is true now, for one environment.
-
-    Attributes
-    ----------
-    champion
-        The version in force, or None where nothing was ever promoted.
-    stack
-        Versions one can go back to, oldest first; the champion is the last.
-    decision
-        The intent that made it champion.
-    open
-        The same intent, where nobody has yet written that the registry followed.
-    rolled_back
-        The rollback that took each version out, by version, unless it was promoted again.
-    deployed
-        The last deployment of the decision in force, or None.
-    """
-
-    champion: str | None = None
-    stack: tuple[str, ...] = ()
-    decision: Entry | None = None
-    open: Entry | None = None
-    rolled_back: Mapping[str, Entry] = field(default_factory=dict)
-    deployed: Entry | None = None
-
-    @property
-    def previous(self) -> str | None:
-        """The version that a rollback goes to: never one that was rolled back."""
-        return self.stack[-2] if len(self.stack) > 1 else None
-
-
-def project(history: History, environment: str = "") -> State:
-    """Return what the history says is true now: intents count from when they were written.
-
-    Order is that of the lines; the time in an entry is for people, clocks may be wrong.
-    """
-    entries = [entry for entry in history.entries if entry.environment == environment]
-    abandoned = {entry.intent for entry in entries if entry.phase == "abandoned"}
-    committed = {entry.intent for entry in entries if entry.phase == "committed"}
-    stack: list[str] = []
-    rolled_back: dict[str, Entry] = {}
-    decision: Entry | None = None
-    for entry in moves(entries):
-        if entry.nonce in abandoned or entry.to_version is None:
-            continue
-        decision, target = entry, entry.to_version
-        if entry.event == "rollback":
-            left = _go_back(stack, target)
-            rolled_back |= {version: entry for version in left if version != target}
-        elif not stack or stack[-1] != target:
-            stack.append(target)
-        rolled_back.pop(target, None)
-    deployed = [e for e in entries if e.phase == "deployed" and decision and e.intent == decision.nonce]
-    return State(
-        champion=stack[-1] if stack else None,
-        stack=tuple(stack),
-        decision=decision,
-        open=decision if decision and decision.nonce not in committed else None,
-        rolled_back=rolled_back,
-        deployed=deployed[-1] if deployed else None,
-    )
-
-
-def _go_back(stack: list[str], target: str) -> list[str]:
-    """Take off the stack what is newer than the target; return what was taken."""
-    if target in stack:
-        place = len(stack) - 1 - stack[::-1].index(target)
-        left, stack[place + 1 :] = stack[place + 1 :], []
-    else:
-        left = stack[-1:]
-        stack[-1:] = [target]
-    return left
-
-
-def moves(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Yield the intents that move the champion."""
-    return (entry for entry in entries if entry.phase == "intent" and entry.event in MOVES)
-
-
-def promoted_versions(history: History, environment: str = "") -> set[str]:
-    """Return the versions that ever were champion by the ledger: what a rollback may go to."""
-    abandoned = {entry.intent for entry in history.entries if entry.phase == "abandoned"}
-    return {
-        entry.to_version
-        for entry in moves(history.entries)
-        if entry.environment == environment and entry.nonce not in abandoned and entry.to_version
-    }
-
-
-def model_digest(history: History, version: str, environment: str = "") -> str | None:
-    """Return the digest of a version's model as it was written when it last became champion."""
-    found = [
-        entry.digests.get("model")
-        for entry in moves(history.entries)
-        if entry.to_version == version and entry.environment == environment
-    ]
-    return next((digest for digest in reversed(found) if digest), None)
-
-
-def clock_ran_back(history: History) -> bool:
-    """Say whether time runs backwards somewhere: a clock was wrong, the order of lines still holds."""
-    times = [entry.time for entry in history.entries]
-    return any(later < earlier for earlier, later in pairwise(times))

@@ -1,4 +1,4 @@
-"""Lineage: what a model was made from, as values; and the pipeline version that sums it up."""
+"""Lineage: what a model was made from, and the pipeline version that identifies it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ StageState = Literal["ran", "restored", "skipped", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """External data or code that a stage read, by path and checksum."""
+    """Data or code from outside the pipeline that a stage read, by path and checksum."""
 
     path: str
     checksum: str
@@ -23,7 +23,7 @@ class DataFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of the pipeline as dvc.lock describes it, and what became of it in this run.
+    """One stage of the pipeline as dvc.lock describes it, and whether it ran.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """Where a candidate comes from.
+    """The origin of a candidate.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Lineage:
     dvc_lock_digest
         SHA-256 of the dvc.lock that the run produced.
     environment
-        Checksum of the environment's lock file by its path; empty where there is none.
+        Checksum of the environment's lock file by its path; empty if there is none.
     data
         External data of all stages.
     """
@@ -79,7 +79,7 @@ class Lineage:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Encode plain values so that equal values give equal bytes: sorted keys, no spaces, UTF-8."""
+    """Encode plain values as canonical JSON: sorted keys, no spaces, UTF-8; equal values give equal bytes."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
 
@@ -107,7 +107,7 @@ def pipeline_version(stages: Sequence[Stage], environment: Mapping[str, str]) ->
 def lineage(
     git_commit: str, stages: Sequence[Stage], lock_text: str, environment: Mapping[str, str]
 ) -> Lineage:
-    """Return where what these stages made comes from; each piece of external data is listed once."""
+    """Return the lineage of these stages' outputs; each piece of external data is listed once."""
     data = {(dep.path, dep.checksum): dep for stage in stages for dep in stage.deps if dep.kind == "data"}
     return Lineage(
         git_commit=git_commit,

@@ -1,4 +1,4 @@
-"""The policy of one model's gate: which metrics, which margins, what to do when it is not settled."""
+"""The policy of one model's gate: metrics, margins, and what to do when a result is inconclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a repository a program reaches: by its command, its imports, and the paths that it names."""
+"""Finds the files of a repository that a program may reach, by its command, imports and path literals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reachable(
     paths: Sequence[str],
     read: Callable[[str], str | None],
 ) -> set[str]:
-    """Return the files that commands may run: found without running anything, rather too many than too few.
+    """Return the files that commands may run: a static over-approximation.
 
     An import reaches every file whose path ends as the module's would: where a program looks for
     modules is not known, and a file beside it comes before an installed package of the same name.
@@ -116,7 +116,7 @@ def _modules_run(command: str) -> list[str]:
 
 
 def _named(text: str, index: dict[str, list[str]]) -> Iterator[str]:
-    """Yield the programs that words of a text name by path."""
+    """Yield the programs that a text names by path."""
     for word in _WORD.findall(text):
         plain = word.removeprefix("./").lstrip("/")
         last = plain.rpartition("/")[2]

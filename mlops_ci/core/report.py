@@ -1,4 +1,4 @@
-"""The Report: what every command returns, what templates see, and what the JSON output is."""
+"""The Report: returned by every command, given to templates, and serialised as the JSON output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One change to the outside, as data: with ``--dry-run`` it is shown and not applied.
+    """One external change, as data: with ``--dry-run`` it is shown and not applied.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ModelRef:
     run_id
         Its MLflow run, or None.
     digest
-        SHA-256 of the model's bytes, or None where they are not known.
+        SHA-256 of the model's bytes, or None if they are not known.
     url
         Where a person can look at it, or None.
     commit
@@ -69,7 +69,7 @@ class ModelRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """Someone's word that a held change may be merged."""
+    """A person's approval of a held change."""
 
     actor: str
     commit: str
@@ -79,7 +79,7 @@ class Approval:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The run and the change that a report is about; a newer one is never overwritten by an older.
+    """The run and the change that a report is about; an older report never overwrites a newer one.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a command found; the template API and the JSON output, versioned.
+    """The result of a command; the template API and the JSON output, versioned by `schema_version`.
 
     Attributes
     ----------
@@ -126,11 +126,11 @@ class Report:
     alpha
         One-sided error rate of each proof.
     champion, candidate
-        The two sides; None where there is none.
+        The two sides; None if there is none.
     findings
         One for each metric and slice that was compared.
     drift
-        What `mlops-ci drift --format json` gives; None where drift was not looked at.
+        What `mlops-ci drift --format json` gives; None if drift was not looked at.
     lineage, stages
         Where the candidate comes from, and what its pipeline did.
     notices
@@ -175,7 +175,7 @@ class Report:
 
 
 def plain(value: Any) -> Any:
-    """Turn values into plain JSON ones; what JSON cannot say (NaN, infinity) becomes None."""
+    """Convert values to plain JSON; NaN and infinity, which JSON lacks, become None."""
     if isinstance(value, StrEnum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):

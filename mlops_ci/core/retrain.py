@@ -1,4 +1,4 @@
-"""Retraining: when monitoring is reason enough, and that one reason triggers once."""
+"""The retraining policy: when monitoring is reason enough, and that one reason triggers only once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RetrainPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Whether to train again, and why.
+    """The decision whether to train again, and why.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What a decision rests on beside the history.
+    """The inputs of a decision beside the history.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Situation:
     data
         Checksum of each external input as a retraining would read it, by path.
     champion_data
-        The same of the champion; empty where it is not known.
+        The same of the champion; empty if it is not known.
     brings_data
         True if the trigger itself fetches newer data, so that what is there now does not matter.
     """
@@ -108,13 +108,13 @@ class Situation:
 
 
 def key_of(now: Situation, columns: Sequence[str]) -> str:
-    """Return the name of a reason to retrain."""
+    """Return the key of a reason to retrain: the same reason has the same key."""
     content = [now.model, now.champion, sorted(columns), dict(now.data)]
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 def triggers(history: History, now: datetime, environment: str = "") -> list[Entry]:
-    """Return the claims that stand: not withdrawn, and confirmed or still fresh."""
+    """Return the valid claims: not withdrawn, and confirmed or still recent."""
     entries = [one for one in history.entries if (one.event, one.environment) == (EVENT, environment)]
     withdrawn = {entry.intent for entry in entries if entry.phase == "abandoned"}
     confirmed = {entry.intent for entry in entries if entry.phase == "recorded" and entry.intent}
@@ -129,7 +129,7 @@ def triggers(history: History, now: datetime, environment: str = "") -> list[Ent
 
 
 def decide(history: History, policy: RetrainPolicy, situation: Situation, now: datetime) -> Decision:
-    """Decide from what monitoring recorded whether to train again.
+    """Decide from the monitoring records whether to train again.
 
     Loop protection: windows that a trigger rested on never count again, whoever is champion by then, and
     only windows that were judged with the present champion count at all.
@@ -151,7 +151,7 @@ def decide(history: History, policy: RetrainPolicy, situation: Situation, now: d
 
 
 def _seen(fresh: Sequence[Watched], policy: RetrainPolicy) -> Decision:
-    """Say what the windows alone are reason for."""
+    """Return the decision by the windows alone."""
 
     def hits(signal: str) -> list[Watched]:
         last = [one for one in fresh if signal in one.known][-policy.rule.n :]
@@ -190,7 +190,7 @@ def _start(one: Watched) -> str:
 def _allowed(
     seen: Decision, past: Sequence[Entry], policy: RetrainPolicy, situation: Situation, now: datetime
 ) -> Decision:
-    """Hold a reason against what was triggered before."""
+    """Return the decision after earlier triggers: a reason triggers once, within the budget."""
 
     def no(why: Why, reason: str) -> Decision:
         return Decision(why=why, reason=reason, key=key, windows=seen.windows, columns=seen.columns)

@@ -1,4 +1,4 @@
-"""What a candidate's run and a model's versions carry in the registry: search hints, never proof."""
+"""Names of the tags and artifacts in the registry; tags are search hints, never proof."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PAGE_ARTIFACT = "mlops_ci/report.html"
 
 
 def ledger_head(name: str) -> str:
-    """Return the version's tag that keeps which line of the ledger last made it `name`'s version.
+    """Return the name of the version tag with the digest of the ledger line that moved alias `name` to it.
 
     It is the SHA-256 of that line: an anchor against rewriting. One an alias, since staging and
     production may have ledgers of their own.
@@ -69,7 +69,7 @@ def ledger_head(name: str) -> str:
 
 
 def alias(name: str) -> str:
-    """Return the registered model's tag that keeps which version an alias was last pointed at.
+    """Return the name of the model tag with the version that an alias was last set to.
 
     A registry drops an alias silently with the version it names; without this trace a deleted
     champion would look like a model that never had one.

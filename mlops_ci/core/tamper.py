@@ -1,4 +1,4 @@
-"""Changes to the gate itself: what a change must not decide for itself, and needs approval for."""
+"""Detects changes to the gate itself, which need approval: a change must not relax its own gate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUR_NAME = b"mlops-ci"
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
-    """What the target branch's settings name.
+    """The paths that the target branch's settings name.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def changed_gate_files(  # noqa: PLR0913
     unreadable: Collection[str] = (),
     workflows: Collection[str] = (),
 ) -> list[GateChange]:
-    """Return the changes that need approval: they touch what the gate judges by, or what makes the evidence.
+    """Return the changes that need approval: to what the gate judges by, or to what makes the evidence.
 
     The target branch's policy, templates, ``.dvc/config`` and `score_command` are in force whatever a change
     does to its own, so those rows inform. The evaluation stage and the environment run as the change has
@@ -188,7 +188,7 @@ def _evaluation(
 
 
 def maker(path: str, stages: Sequence[Stage]) -> Stage | None:
-    """Return the stage that makes a file, or a folder around it; None where there is none."""
+    """Return the stage that outputs a file or a folder around it, or None."""
     around = [_normal(path), *_parents(_normal(path))]
     return next((stage for stage in stages for out in stage.outs if out in around), None)
 

@@ -1,4 +1,4 @@
-"""A model's life over time, as values: which version served when, and what was seen and done."""
+"""The timeline of a model: which version served when, what monitoring saw, and what was done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal
 from mlops_ci.core.canary.decide import Outcome
 from mlops_ci.core.canary.state import canaries
 from mlops_ci.core.canary.windows import written
-from mlops_ci.core.ledger import History, moves
+from mlops_ci.core.ledger import History
+from mlops_ci.core.ledger_state import moves
 from mlops_ci.core.monitor.record import watched
 
 
@@ -27,14 +28,14 @@ class Serving:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a window of production showed.
+    """What monitoring saw in a window of production.
 
     Attributes
     ----------
     value, lower, upper
         The metric in this window, and its interval where one is known.
     expected
-        The metric on the holdout, when the version was judged; None where it is not known.
+        The metric on the holdout, when the version was judged; None if it is not known.
     state
         ``fine``, ``drift`` (the data changed) or ``loss`` (and the model proved worse than on the holdout).
     """
@@ -51,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Something that was done, when, and what came of it.
+    """A step in the model's life: what was done, when, and with what result.
 
     `kind` is ``good``, ``bad``, ``notice`` or ``done``; `command` is what was run, `page` its report.
     """
@@ -66,7 +67,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """All of it, each in the order of time; `metric` is the name of what the windows show."""
+    """The whole timeline, in order of time; `metric` names the metric of the windows."""
 
     metric: str
     servings: Sequence[Serving] = ()
@@ -75,7 +76,7 @@ class Timeline:
 
 
 def servings_of(history: History, since: str, until: str) -> list[Serving]:
-    """Return who served when, by the ledger.
+    """Return which version served when, by the ledger.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def servings_of(history: History, since: str, until: str) -> list[Serving]:
 
 
 def windows_of(history: History, metric: str) -> list[Seen]:
-    """Return what monitoring saw, window by window, where labels told the metric."""
+    """Return the monitored windows in which labels gave the metric."""
     made = []
     for one in watched(history):
         found = one.performance.get(metric)

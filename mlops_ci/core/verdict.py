@@ -9,7 +9,7 @@ from typing import Literal
 
 
 class Outcome(StrEnum):
-    """What one comparison showed."""
+    """The outcome of one comparison."""
 
     BETTER = "better"
     NON_INFERIOR = "non_inferior"
@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 
 
 class Result(StrEnum):
-    """What the whole check showed."""
+    """The result of a whole check."""
 
     PASS = "pass"  # noqa: S105
     INCONCLUSIVE = "inconclusive"
@@ -30,7 +30,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One row of a verdict: what was compared, and what that showed.
+    """One row of a verdict: a comparison and its outcome.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Finding:
     greater_is_better
         Direction of the metric.
     champion, candidate
-        Values of the metric, in its unit; None where unknown.
+        Values of the metric, in its unit; None if unknown.
     difference
-        Oriented: positive is better. None where unknown.
+        Oriented: positive is better. None if unknown.
     interval
-        (L, U): the one-sided 1 - alpha bounds of `difference`; None where there is none.
+        (L, U): the one-sided 1 - alpha bounds of `difference`; None if there is none.
     margin
         Accepted loss, absolute, in the metric's unit.
     method
@@ -94,13 +94,13 @@ class Finding:
 
     @property
     def tolerance(self) -> float:
-        """The accepted loss; nothing where no margin is known."""
+        """The accepted loss, in words; empty if no margin is known."""
         return self.margin or 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The findings of one check, and what follows.
+    """The findings of one check, and the decision that follows.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class Verdict:
     blocked: bool = False
 
     def on_hold(self) -> Verdict:
-        """Return it held for approval where it would merge; what fails or errs stays as it is."""
+        """Return the verdict held for approval if it would merge; a failure or an error stays as it is."""
         return replace(self, held=True) if self.exit_code == 0 else self
 
     @property

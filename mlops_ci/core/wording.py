@@ -1,4 +1,4 @@
-"""What a verdict means for the reader: headline, summary and next step, in plain words."""
+"""Words a verdict for its reader: headline, summary and next step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def headline(
     Parameters
     ----------
     champion
-        What the candidate was compared with (``champion v12``), or None where nothing is in production.
+        What the candidate was compared with (``champion v12``), or None if nothing is in production.
     problem
         Why it could not be told, for an error.
     reasons
@@ -51,13 +51,13 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, wh
         state = f"approved by {approval.actor}" if approval else "waiting for approval"
         return f"{state}{_because(_open(gated) or why)}"
     if champion is None:
-        return "nothing is in production yet, so there is nothing to make worse"
+        return "there is no champion yet, so there is nothing to compare with"
     if verdict.verdict is Result.INCONCLUSIVE:
         outside = any(f.outcome is Outcome.INCONCLUSIVE and not inside(f) for f in gated if f.slice is None)
-        why = "the policy lets it pass" if outside else "every estimate is inside its margin"
+        why = "the policy lets it pass" if outside else "no measured loss is larger than its margin"
         return f"not settled, but merging is allowed: {why}"
     if gated and all(finding.outcome is Outcome.UNCHANGED for finding in gated):
-        return f"unchanged, it answers as {champion} does"
+        return f"unchanged, it makes the same predictions as {champion}"
     better = [f for f in gated if f.outcome is Outcome.BETTER and f.slice is None]
     if better:
         return f"better than {champion}{_because(_moves(better))}"
@@ -65,13 +65,13 @@ def _state(verdict: Verdict, champion: str | None, approval: Approval | None, wh
 
 
 def _because(reason: str) -> str:
-    """Return a reason as the end of a headline: its first sentence, without the full stop."""
+    """Return a reason for the end of a headline: its first sentence, without the full stop."""
     first = " ".join(reason.split("\n", 1)[0].split()).rstrip(".")
     return f": {first}" if first else ""
 
 
 def _moves(findings: Sequence[Finding]) -> str:
-    """Say how the first of some findings moved, in figures."""
+    """Return how much the first of some findings changed, in figures."""
     if not findings:
         return ""
     one, more = findings[0], len(findings) - 1
@@ -89,7 +89,7 @@ def _moves(findings: Sequence[Finding]) -> str:
 
 
 def _open(gated: Sequence[Finding]) -> str:
-    """Say which finding keeps the question open, and on which side of its margin it looks."""
+    """Return which finding is inconclusive, and on which side of its margin its estimate lies."""
     pending = [f for f in gated if f.outcome is Outcome.INCONCLUSIVE and f.slice is None]
     outside = [finding for finding in pending if not inside(finding)]
     one = next(iter(outside or pending), None)
@@ -99,19 +99,20 @@ def _open(gated: Sequence[Finding]) -> str:
         return f"{place(one)} is not settled"
     margin, size = stated(one.tolerance, decimals(one)), fixed(abs(one.difference), decimals(one))
     if one.difference >= 0:
-        return f"{place(one)} looks no worse, but {one.n:,} rows cannot prove it"
+        unable = f"{one.n:,} rows" if one.interval is not None else "single numbers"
+        return f"{place(one)} looks no worse, but {unable} cannot prove it"
     side = "outside" if outside else "inside"
-    rows = f", and {one.n:,} rows cannot tell" if one.interval is not None else ""
+    rows = f", and {one.n:,} rows are too few to tell" if one.interval is not None else ""
     return f"{place(one)} looks {size} worse, {side} the margin {margin}{rows}"
 
 
 def inside(finding: Finding) -> bool:
-    """Tell whether an estimate lies inside its margin; an unknown one never does."""
+    """Return whether an estimate lies inside its margin; an unknown one never does."""
     return finding.difference is not None and finding.difference >= -finding.tolerance
 
 
 def reproduce_command(source: Source, model: str, *, several: bool = False) -> str:
-    """Return the one line that repeats a check on a laptop; empty where its parts are not plain.
+    """Return the command that repeats a check locally; empty if its parts would need quoting.
 
     What a branch or a model is called ends up in a shell, so anything but plain names is left out.
     """
@@ -125,7 +126,7 @@ def reproduce_command(source: Source, model: str, *, several: bool = False) -> s
 
 
 def summary(verdict: Verdict, versus: str, rows: int) -> str:
-    """Return the sentences under the headline: the findings that decided, and what they were measured on.
+    """Return the sentences under the headline: the findings that decided, and the rows they rest on.
 
     `rows` is the number of holdout rows that both models answered; 0 where only values were compared.
     """
@@ -158,19 +159,18 @@ def _decides(finding: Finding, verdict: Verdict) -> bool:
 
 
 def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approvable: bool) -> str:
-    """Return what the reader can do now."""
+    """Return the next step for the reader."""
     if verdict.verdict is Result.ERROR:
-        return "Mend what is said above and push again. A check that cannot tell never passes."
+        return "Fix the problem above and push again. No check passes without evidence that can be trusted."
     if verdict.verdict is Result.FAIL:
         return (
-            "Improve the candidate and push again. If the loss is wanted, change the margin in mlops-ci.yaml"
-            " in a pull request of its own, where the team can see it."
+            "Improve the candidate and push again. If the loss is intended, change the margin in"
+            " mlops-ci.yaml in a pull request of its own, where the team can see it."
         )
     if verdict.blocked:
-        return f"More labelled rows would settle it{_rows(verdict.findings)}."
+        return _settles(verdict.findings)
     if verdict.held and approval is None:
-        more = f"More labelled rows would settle it{_rows(verdict.findings)}. "
-        settle = more if verdict.verdict is Result.INCONCLUSIVE else ""
+        settle = f"{_settles(verdict.findings)} " if verdict.verdict is Result.INCONCLUSIVE else ""
         if not approvable:
             return f"{settle}In a pull request, someone with write access can approve it."
         return (
@@ -180,17 +180,22 @@ def next_step(verdict: Verdict, head: str, approval: Approval | None, *, approva
     if verdict.held:
         return "The approval counts for this commit only: merge it, or push and ask again."
     if verdict.verdict is Result.INCONCLUSIVE:
-        return f"Merging is allowed. More labelled rows would settle it{_rows(verdict.findings)}."
+        return f"Merging is allowed. {_settles(verdict.findings)}"
     if not verdict.findings:
         return (
-            "Merging is allowed. Take in the model that is in production with `mlops-ci adopt`, so that"
-            " the next change is compared with it."
+            "Merging is allowed. If a model is in production already, make it the champion with"
+            " `mlops-ci adopt`, so that the next change is compared with it."
         )
-    return "Nothing: merging is safe as far as the policy asks."
+    return "Nothing to do: this is safe to merge."
 
 
-def _rows(findings: Sequence[Finding]) -> str:
-    needed = [
-        f.rows_needed for f in findings if f.outcome is Outcome.INCONCLUSIVE and f.gated and f.rows_needed
-    ]
-    return f" (about {max(needed):,} in all)" if needed else ""
+def _settles(findings: Sequence[Finding]) -> str:
+    """Say what would settle the findings that are open: rows, or predictions where some are missing."""
+    pending = [finding for finding in findings if finding.outcome is Outcome.INCONCLUSIVE and finding.gated]
+    if pending and all(finding.n == 0 for finding in pending):
+        return (
+            "Predictions of both models, one row per id, would settle it: set `evaluation.predictions` in"
+            " mlops-ci.yaml; a champion that has none gets them by `mlops-ci adopt --predictions FILE`."
+        )
+    needed = [finding.rows_needed for finding in pending if finding.rows_needed]
+    return f"More labelled rows would settle it{f' (about {max(needed):,} in all)' if needed else ''}."

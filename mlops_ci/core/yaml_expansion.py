@@ -1,4 +1,4 @@
-"""A bound on values that refer to themselves: YAML's anchors make a huge tree of a few lines."""
+"""A limit on YAML aliases: a few lines can expand to a huge tree ("billion laughs")."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 MOST = 1_000_000
 
 
-def unfolds(value: Any, most: int = MOST) -> bool:
-    """Say whether a value of mappings and lists has more than `most` nodes with all references followed."""
+def expands_beyond(value: Any, most: int = MOST) -> bool:
+    """Return whether a value has more than `most` nodes once all aliases are expanded."""
     waiting = [value]
     for _ in range(most):
         if not waiting:

@@ -1,4 +1,4 @@
-"""The circle, once around, on eight months of real bicycle rentals; nobody's hand is in it.
+"""The long demonstration: the whole loop, without manual steps, on eight months of bicycle rentals.
 
 Data -> check -> promote -> canary -> monitoring -> drift -> retrain -> data. A change that no holdout could
 find wrong is caught on live traffic, and a model that the city left behind is replaced.
@@ -29,7 +29,7 @@ DATA = "data/hours.csv"
 
 
 class Loop:
-    """The story's chapters, in their order."""
+    """The chapters of the demonstration, in order."""
 
     def __init__(self, repository: DemoRepository, production: Production, story: Story) -> None:
         self.repository = repository
@@ -37,7 +37,7 @@ class Loop:
         self.story = story
 
     def run(self) -> None:
-        """Tell all of it.
+        """Run all chapters.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class Loop:
         self.retrained()
 
     def begin(self) -> None:
-        """Take in the model that is in production already."""
+        """Adopt the model that is already in production."""
         story = self.story
         story.chapter("July 2011. A model in production says which hours are busy at the bicycle stations.")
         with story.working("making a repository with a DVC pipeline, a registry and a production"):
@@ -65,7 +65,7 @@ class Loop:
         story.step("Version 1 is the champion", said, kind="good")
 
     def summer(self) -> None:
-        """See drift without a proven loss: summer is hotter than what the model knows."""
+        """Show drift without a proven loss: summer is hotter than the training data."""
         self.story.chapter("Summer. Hotter than all that the model has seen.")
         self._serve(SUMMER_ENDS)
         self._watch()
@@ -77,7 +77,7 @@ class Loop:
         self._canary("Version 2 passes its canary", "2")
 
     def surge(self) -> None:
-        """Catch what no holdout can find wrong: the live feed's clock is another."""
+        """Detect a fault that no holdout can reveal: the live feed's clock is shifted."""
         story = self.story
         story.chapter(
             "A better weather feed. Its timestamps are in UTC; the archive's, and so the holdout's, are not."
@@ -95,7 +95,7 @@ class Loop:
         self._only("2")
 
     def fix(self) -> None:
-        """Mend it: the feed's clock is told."""
+        """Correct the feed's clock."""
         self.story.chapter("The fix: the new feed's clock is UTC.")
         edits = {"params.yaml": ("clock: local ", "clock: utc ")}
         self._change("clock-is-utc", edits, "The new weather feed's clock is UTC")
@@ -103,7 +103,7 @@ class Loop:
         self._canary("The fixed version passes its canary", "4")
 
     def winter(self) -> None:
-        """See drift and a proven loss: the city rides more than in the winter before."""
+        """Show drift and a proven loss: the city rides more than in the winter before."""
         story = self.story
         story.chapter("Winter. Cold again, but the city rides more than it did in the winter before.")
         for moment in WINTER:
@@ -121,7 +121,7 @@ class Loop:
         story.step("The next run triggers nothing", "A reason triggers once.")
 
     def retrained(self) -> None:
-        """Let the retraining's candidate go the same way as any other."""
+        """Send the retraining's candidate through the same gate as any other."""
         story = self.story
         story.chapter("The retraining: newer data, and the same gate as every change.")
         self._new_data("The retraining's data")
@@ -146,7 +146,7 @@ class Loop:
         return self.story.run("monitor")
 
     def _retrain(self, why: str | None) -> None:
-        """Ask for a retraining where none must follow."""
+        """Ask for a retraining, and expect none."""
         found = self.story.run("retrain")
         if found["details"]["started"] or why not in (None, found["details"]["why"]):
             raise self.story.otherwise(f"`{found['details']['why']}`, and not `{why}`")
@@ -156,7 +156,7 @@ class Loop:
             self.repository.branch(branch, edits, message)
 
     def _new_data(self, title: str) -> None:
-        """Propose the data that are there, check them, and promote what they give."""
+        """Propose the present data, check the result, and promote it."""
         found = self.story.run("data", "update", DATA)
         self.story.step(title, _sentence(found))
         branch = found["details"]["branch"]
@@ -185,7 +185,7 @@ class Loop:
         self._only(version)
 
     def _right(self) -> str:
-        """Say how often each version was right in the canary's last week."""
+        """Return how often each version was right in the canary's last week, in words."""
         said = [f"version {name} in {share:.1%}" for name, share in self.production.right().items()]
         return f"Right in the last week: {', '.join(said)} of its answers."
 

@@ -1,4 +1,4 @@
-"""The page at the end of the long demonstration: its timeline, from the ledger and from what was told."""
+"""Writes the HTML page of the long demonstration: its timeline, from the ledger and its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A production beside the throw-away repository: a router, the versions it names, and what they said.
+"""A simulated production for the demonstration: a router, the versions it serves, and their answers.
 
 Time in it is simulated: it passes when it is told to, and requests are served meanwhile.
 """
@@ -24,7 +24,7 @@ A_DAY = 400
 
 
 class Production:
-    """What serves the demonstration's model.
+    """The simulated service of the demonstration's model.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Production:
         self._pass(self.now)
 
     def route(self, version: str, model: Path) -> None:
-        """Let a version answer every request: how production was before mlops-ci came."""
+        """Let one version answer all requests, as before mlops-ci was set up."""
         shutil.copytree(model, self.folder / "models" / version)
         (self.folder / "router.json").write_text(json.dumps({"shares": {version: 1.0}}), encoding="utf-8")
 

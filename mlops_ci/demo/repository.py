@@ -20,7 +20,7 @@ _NAME = "mlops-ci demo"
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """What a demonstration is about.
+    """The content of a demonstration.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class DemoRepository:
         self.run(sys.executable, "-m", "dvc", *arguments)
 
     def run(self, *command: str) -> None:
-        """Run a program in the work tree, as someone whose own git settings do not matter."""
+        """Run a program in the work tree, with the demonstration's environment."""
         environment = {**os.environ, **demo_environment()}
         try:
             subprocess.run(
@@ -137,7 +137,7 @@ class DemoRepository:
 
 
 def demo_environment() -> Mapping[str, str]:
-    """Return the variables that make git somebody's whose own settings do not matter, and find our Python."""
+    """Return an environment with a fixed git identity, no user configuration, and our Python."""
     identity = {
         f"GIT_{role}_{key}": value
         for role in ("AUTHOR", "COMMITTER")

@@ -1,4 +1,4 @@
-"""How a demonstration is told: each step is run, said, held against the story, and kept for the page."""
+"""Runs the steps of a demonstration, checks that each ends as expected, and keeps it for the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["good", "bad", "notice", "done"]
 
 
 class OtherwiseError(MlopsCiError):
-    """A step that did not end as the story says; what was made stays there to be looked at."""
+    """A step that did not end as expected; the repository is left in place for inspection."""
 
     exit_code = 1
 
@@ -31,7 +31,7 @@ class Verb(Protocol):
 
 @dataclass(kw_only=True)
 class Story:
-    """What was told so far.
+    """The story so far.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Story:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Say what is being done, and how long it took."""
+        """Print what is being done, and how long it took."""
         self.say(f"  {what} ...", nl=False)
         start = time.monotonic()
         try:
@@ -88,7 +88,7 @@ class Story:
         return found
 
     def otherwise(self, what: str) -> OtherwiseError:
-        """Return the error that the last verb did something else than the story says."""
+        """Return the error that the last verb did not do what was expected."""
         last = self.runs[-1]
         return OtherwiseError(
             f"`{last['command']}` did not do what the story says: {what}",

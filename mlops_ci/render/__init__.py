@@ -1,4 +1,4 @@
-"""Reports in every form: Jinja in a sandbox, every value escaped by default, and machine formats."""
+"""Renders reports: sandboxed Jinja templates that escape every value, and machine-readable formats."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def render_together(reports: Sequence[Report], overrides: Mapping[str, str] | No
 
 
 def _filled(report: Report, form: str, overrides: Mapping[str, str], options: Mapping[str, Any]) -> str:
-    """Return a report in a form with the marks of its sections, whatever the user's templates do."""
+    """Return a report in a form, with its sections marked, whatever the user's templates do."""
     if overrides:
         try:
             return _by_template(report, form, overrides, options)
@@ -123,6 +123,6 @@ def _where(report: Report) -> str:
 
 
 def _shortest(report: Report) -> str:
-    """Return what remains where even without any section a report is too long."""
+    """Return the fallback for a report that is too long even without its optional sections."""
     first = f"{VERDICT_ICONS[report.verdict or 'none']} {escape_markdown(report.headline)}"
     return f"### {first}\n\nThe report is too long to be shown here; it is in the job's artifacts.\n"

@@ -1,4 +1,4 @@
-"""A size budget that leaves out whole sections, the least important first, and says which."""
+"""A size limit that leaves out whole sections, the least important first, and names them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECTION = re.compile(f"{_OPEN}(\\d+){_MIDDLE}([^{_MIDDLE}]*){_MIDDLE}([^{_CLOSE
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a text that may be left out: the lower its priority, the sooner."""
+    """A part of a text that may be left out, lowest priority first."""
 
     title: str
     priority: int
@@ -31,7 +31,7 @@ def size(text: str) -> int:
 
 
 def fit(text: str, limit: int | None, *, where: str, told: int | None = None) -> str:
-    """Return a text without its marks, and without as many sections as the limit asks for.
+    """Return a text without its marks, and without as many sections as the limit requires.
 
     Parameters
     ----------

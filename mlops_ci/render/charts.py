@@ -1,4 +1,4 @@
-"""Pictures for the HTML report: small inline SVG whose colours come from the page's style sheet.
+"""Charts for the HTML report: inline SVG, coloured by the page's style sheet.
 
 They are written by hand and not by a plotting library: so they follow light and dark, print, scale with
 the page, hold text that can be selected and read aloud, and cost no import. All numbers are placed here;
@@ -40,7 +40,7 @@ def forest(finding: Mapping[str, Any]) -> Markup:
     at = _share(difference / margin)
     marks.append(f'<rect class="estimate" x="{at - 0.6:.2f}" y="4" width="1.2" height="16"/>')
     said = f"{finding['metric']}: {finding['outcome'].replace('_', ' ')}"
-    return _svg("".join(marks), "0 0 100 24", f"forest {finding['outcome']}", said, stretch=True)
+    return svg("".join(marks), "0 0 100 24", f"forest {finding['outcome']}", said, stretch=True)
 
 
 def _share(margins: float) -> float:
@@ -66,8 +66,8 @@ def plot(
     if not given:
         return Markup("")
     xs, ys = ([v for one in given for v in one[1]], [v for one in given for v in one[2]])
-    low_x, high_x = (0.0, 1.0) if unit else _span(xs)
-    low_y, high_y = (0.0, 1.0) if unit else _span(ys)
+    low_x, high_x = (0.0, 1.0) if unit else span(xs)
+    low_y, high_y = (0.0, 1.0) if unit else span(ys)
 
     def place(px: float, py: float) -> tuple[float, float]:
         across = LEFT + (WIDTH - LEFT - EDGE) * (px - low_x) / (high_x - low_x)
@@ -86,7 +86,7 @@ def plot(
             marks += [
                 f'<circle class="dot {_kind(name)}" cx="{px:.1f}" cy="{py:.1f}" r="3"/>' for px, py in at
             ]
-    return _svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot", label)
+    return svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot", label)
 
 
 def _axes(
@@ -97,28 +97,29 @@ def _axes(
     y: str,
 ) -> str:
     floor, marks = HEIGHT - BOTTOM, []
-    for value in _ticks(*across):
+    for value in ticks(*across):
         px, _ = place(value, up[0])
         marks.append(f'<line class="grid" x1="{px:.1f}" x2="{px:.1f}" y1="{EDGE}" y2="{floor}"/>')
         marks.append(f'<text x="{px:.1f}" y="{floor + 15}" text-anchor="middle">{value:g}</text>')
-    for value in _ticks(*up):
+    for value in ticks(*up):
         _, py = place(across[0], value)
         marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - EDGE}" y1="{py:.1f}" y2="{py:.1f}"/>')
         marks.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{value:g}</text>')
-    marks.append(_text((LEFT + WIDTH) / 2, HEIGHT - 5, x))
+    marks.append(text_at((LEFT + WIDTH) / 2, HEIGHT - 5, x))
     middle = (floor + EDGE) / 2
     turned = f'transform="translate(12 {middle}) rotate(-90)" text-anchor="middle"'
     marks.append(f"<text {turned}>{escape(cut(y, 30))}</text>")
     return "".join(marks)
 
 
-def _text(x: float, y: float, words: str, *, most: int = 40, kind: str = "") -> str:
+def text_at(x: float, y: float, words: str, *, most: int = 40, kind: str = "") -> str:
+    """Return a text element, centred at a point and cut to at most `most` characters."""
     return (
         f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{escape(cut(words, most))}</text>'
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Return about four round numbers in a range."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))
@@ -131,7 +132,8 @@ def _ticks(low: float, high: float) -> list[float]:
     ]
 
 
-def _span(values: Sequence[float]) -> tuple[float, float]:
+def span(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of an axis: that of the values, with some padding."""
     low, high = min(values), max(values)
     pad = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
     return low - pad, high + pad
@@ -141,14 +143,14 @@ def trend_plot(found: Mapping[str, Any]) -> Markup:
     """Return the values of one metric over versions, each with its name below."""
     points = found["points"]
     values = [value for _, value in points]
-    low, high = _span(values)
+    low, high = span(values)
     width, height, left, floor = 640.0, 200.0, 56.0, 165.0
     step = (width - left - 70) / max(len(points) - 1, 1)
     at = [
         (left + 20 + i * step, floor - (floor - 12) * (v - low) / (high - low)) for i, v in enumerate(values)
     ]
     marks = []
-    for value in _ticks(low, high):
+    for value in ticks(low, high):
         py = floor - (floor - 12) * (value - low) / (high - low)
         marks.append(f'<line class="grid" x1="{left}" x2="{width - 8}" y1="{py:.1f}" y2="{py:.1f}"/>')
         marks.append(f'<text x="{left - 6}" y="{py + 4:.1f}" text-anchor="end">{value:g}</text>')
@@ -161,68 +163,17 @@ def trend_plot(found: Mapping[str, Any]) -> Markup:
             f'<text x="{px:.1f}" y="{floor + 20}" text-anchor="middle">{escape(cut(name, 14))}</text>'
         )
     said = ", ".join(f"{name}: {value:g}" for name, value in points)
-    return _svg(
+    return svg(
         "".join(marks), f"0 0 {width:g} {height:g}", "plot wide", f"{found['metric']} by version: {said}"
     )
-
-
-def pipeline(stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return the stages as boxes from top to bottom, each joined to those whose outputs it reads."""
-    layers = _layers(stages[:60])
-    widest = max((len(layer) for layer in layers), default=0)
-    if not widest:
-        return Markup("")
-    box, tall, gap = 150.0, 44.0, 26.0
-    width = widest * (box + 14) + 2
-    at, marks = {}, []
-    for row, layer in enumerate(layers):
-        start = (width - len(layer) * (box + 14) + 14) / 2
-        for column, stage in enumerate(layer):
-            at[stage["name"]] = (start + column * (box + 14), 1 + row * (tall + gap))
-    by_output = {out: stage["name"] for layer in layers for stage in layer for out in stage["outs"]}
-    for layer in layers:
-        for stage in layer:
-            x, y = at[stage["name"]]
-            for source in sorted(
-                {by_output[path] for path in stage["inputs"] if path in by_output} - {stage["name"]}
-            ):
-                sx, sy = at[source]
-                marks.append(
-                    f'<path class="edge" d="M{sx + box / 2:.0f} {sy + tall:.0f}'
-                    f" C{sx + box / 2:.0f} {sy + tall + 14:.0f} {x + box / 2:.0f} {y - 14:.0f}"
-                    f' {x + box / 2:.0f} {y:.0f}"/>'
-                )
-            state = stage["state"] or "unknown"
-            kind = state if state in {"ran", "restored", "skipped", "failed"} else "unknown"
-            size = f'width="{box:.0f}" height="{tall:.0f}" rx="6"'
-            marks.append(f'<rect class="stage {kind}" x="{x:.0f}" y="{y:.0f}" {size}/>')
-            marks.append(_text(x + box / 2, y + 19, stage["name"], most=18, kind="name"))
-            marks.append(_text(x + box / 2, y + 35, "up to date" if state == "skipped" else state))
-    height = len(layers) * (tall + gap) - gap + 2
-    said = ", ".join(f"{stage['name']} {stage['state'] or 'unknown'}" for layer in layers for stage in layer)
-    return _svg("".join(marks), f"0 0 {width:g} {height:g}", "graph", f"Stages: {said}", width=width)
-
-
-def _layers(stages: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Return stages by how many stand before them; what a loop would need is left at the top."""
-    by_output = {out: stage["name"] for stage in stages for out in stage["outs"]}
-    before = {
-        stage["name"]: {by_output[path] for path in stage["inputs"] if path in by_output} - {stage["name"]}
-        for stage in stages
-    }
-    depth = dict.fromkeys(before, 0)
-    for _ in stages:
-        for name, needed in before.items():
-            depth[name] = min(len(depth), max((depth[one] + 1 for one in needed), default=0))
-    rows = sorted({*depth.values()})
-    return [[stage for stage in stages if depth[stage["name"]] == row] for row in rows]
 
 
 def _kind(name: str) -> str:
     return name if name in SIDES else "champion"
 
 
-def _svg(marks: str, box: str, kind: str, label: str, *, stretch: bool = False, width: float = 0) -> Markup:
+def svg(marks: str, box: str, kind: str, label: str, *, stretch: bool = False, width: float = 0) -> Markup:
+    """Return an SVG element of a style class, with a text alternative."""
     fit = ' preserveAspectRatio="none"' if stretch else ""
     wide = f' style="max-width:{width:.0f}px"' if width else ""
     said = escape(cut(label, 400))
@@ -261,7 +212,6 @@ GLOBALS: dict[str, Callable[..., Any]] = {
     "forest": forest,
     "plot": plot,
     "trend_plot": trend_plot,
-    "pipeline_graph": pipeline,
     "confusion_cells": cells,
     "residual_lines": residual_lines,
 }

@@ -1,4 +1,4 @@
-"""Diagrams in words that Markdown shows as pictures: a trend as mermaid, a check as its command."""
+"""Text that Markdown renders specially: a trend as a mermaid chart, and the command that repeats a check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def trend(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of one metric over the versions so far and this change, oldest first.
 
     It is the metric of the first finding on all rows that decides, or that is known of at least two
-    versions; nothing where there is none.
+    versions; nothing if there is none.
     """
     history = report["details"].get("history") or []
     overall = [f for f in report["findings"] if not f["slice"] and f["candidate"] is not None and f["gated"]]
@@ -39,7 +39,7 @@ def trend(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mermaid_trend(report: Mapping[str, Any]) -> Markup:
-    """Return a small line chart of `trend` for mermaid; empty where there is nothing to draw.
+    """Return a small line chart of `trend` for mermaid; empty if there is nothing to draw.
 
     No theme is named and the background is transparent, so that it is right in light and in dark.
     """
@@ -56,7 +56,7 @@ def mermaid_trend(report: Mapping[str, Any]) -> Markup:
         "```mermaid",
         "---",
         "config:",
-        "  xyChart: {height: 220, width: 700}",
+        "  xyChart: {height: 260, width: 700, yAxis: {labelFontSize: 11}}",
         f'  themeVariables: {{xyChart: {{plotColorPalette: "{_COLOUR}", backgroundColor: "transparent"}}}}',
         "---",
         "xychart-beta",
@@ -69,7 +69,7 @@ def mermaid_trend(report: Mapping[str, Any]) -> Markup:
 
 
 def command(report: Mapping[str, Any]) -> Markup:
-    """Return the line that repeats a check; it is made of plain names only, so nothing needs escaping."""
+    """Return the command that repeats a check; it has plain names only, so nothing needs escaping."""
     if report["command"] != "check":
         return Markup("")
     return Markup(reproduce_command(Source(**report["source"]), report["model"]))  # noqa: S704

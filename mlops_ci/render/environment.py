@@ -1,4 +1,4 @@
-"""The templates: ours, and the user's, which extend them and override blocks."""
+"""The Jinja environment: our templates, and the user's, which extend them and override blocks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from mlops_ci.core import formatting
-from mlops_ci.render import charts, diagrams, layout, timeline, trends
+from mlops_ci.render import charts, diagrams, layout, pipeline_graph, timeline, trends
 from mlops_ci.render.budget import mark
-from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, link, prose
+from mlops_ci.render.escaping import ESCAPES, VALUE_LIMIT, lead, link, output, prose
 
 # Where a user's templates are, at the tip of the target branch.
 FOLDER = ".mlops-ci/templates/"
@@ -29,7 +29,7 @@ def template_folder() -> Path:
 
 
 class _Overrides(BaseLoader):
-    """The user's templates, under the names that they have in the repository."""
+    """Loads the user's templates, under their names in the repository."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
@@ -65,10 +65,10 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
         keep_trailing_newline=True,
         finalize=finalize,
     )
-    made.filters.update(formatting.FILTERS, prose=prose(form), link=link)
+    made.filters.update(formatting.FILTERS, prose=prose(form), lead=lead, output=output(form), link=link)
     made.globals.update(section=_section, **diagrams.GLOBALS, **trends.WORDS)
     if form == "html":
-        made.globals.update(**charts.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
+        made.globals.update(**charts.GLOBALS, **pipeline_graph.GLOBALS, **trends.PICTURES, **timeline.GLOBALS)
     if form == "text":
         made.globals.update(layout.GLOBALS)
         made.filters.update(layout.FILTERS)
@@ -76,7 +76,7 @@ def environment(form: str, overrides: tuple[tuple[str, str], ...] = ()) -> Immut
 
 
 def _section(title: str, priority: int = 50, *, caller: Callable[[], str]) -> Markup:
-    """Mark what a `call` block holds as a section that may be left out where the report is too long."""
+    """Mark the content of a `call` block as a section that may be left out if the report is too long."""
     return Markup(mark(caller(), title=str(title), priority=int(priority)))  # noqa: S704 (from a template)
 
 

@@ -1,4 +1,4 @@
-"""Values in Markdown, HTML and text: shown as they are, and without any effect."""
+"""Escapes values for Markdown, HTML and text, so that they show as they are and have no effect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 # No single value may fill a report; what is longer is cut, visibly.
 VALUE_LIMIT = 240
 PROSE_LIMIT = 1_000
+OUTPUT_LINES = 40
 
 # What has a meaning in GitHub's or GitLab's Markdown, or in HTML, becomes an entity.
 _SPECIAL = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_[]|~$<>&"}
@@ -31,7 +32,7 @@ JOINT = "\u2060"
 
 
 def cut(value: object, limit: int) -> str:
-    """Return a value as text on one line, without anything hidden, and not longer than a limit."""
+    """Return a value as text on one line, without invisible characters, cut to a limit."""
     text = str(value)
     if len(text) > 2 * limit:
         text = text[: 2 * limit]
@@ -44,13 +45,13 @@ def _markdown(text: str) -> Markup:
 
 
 def escape_markdown(value: object, limit: int = VALUE_LIMIT) -> Markup:
-    """Return a value as Markdown text that shows as it is and does nothing."""
+    """Escape a value for Markdown, so that it shows as it is and has no effect."""
     # Spaces at the start could make a block of code.
     return _markdown(cut(value, limit).strip())
 
 
 def escape_html(value: object, limit: int = VALUE_LIMIT) -> Markup:
-    """Return a value as HTML text."""
+    """Escape a value for HTML."""
     return escape(cut(value, limit))
 
 
@@ -64,7 +65,7 @@ ESCAPES: dict[str, Escape] = {"markdown": escape_markdown, "html": escape_html, 
 
 
 def prose(form: str) -> Callable[[object], Markup]:
-    """Return a filter for our own sentences: what stands between backticks becomes code."""
+    """Return a filter for our own sentences: text between backticks becomes code."""
     safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
 
     def filled(value: object) -> Markup:
@@ -82,8 +83,32 @@ def prose(form: str) -> Callable[[object], Markup]:
     return filled
 
 
+# What is quoted below a problem starts with two spaces on each line.
+_QUOTED = re.compile(r"\n(?=  )")
+
+
+def lead(value: object) -> str:
+    """Return what a problem says first: what is wrong, without the output that shows it."""
+    return _QUOTED.split(str(value or ""), maxsplit=1)[0]
+
+
+def output(form: str) -> Callable[[object], Markup]:
+    """Return a filter for what is quoted below a problem: lines of output, as they stand."""
+    safe: Callable[[str], Markup] = {"markdown": _markdown, "html": escape, "text": Markup}[form]
+    frame = {"text": "{}", "markdown": "<pre>{}</pre>", "html": '<pre tabindex="0">{}</pre>'}[form]
+
+    def filled(value: object) -> Markup:
+        """Show what is quoted below a problem as a block of lines."""
+        quoted = _QUOTED.split(str(value or ""))[1 : OUTPUT_LINES + 1]
+        lines = [re.sub(r"^  (\| ?)?", "", line) for line in quoted]
+        shown = [safe(cut(line, VALUE_LIMIT).rstrip()) for line in lines]
+        return Markup(frame).format(Markup("\n").join(shown)) if shown else Markup("")  # noqa: S704 (ours)
+
+    return filled
+
+
 def link(value: object) -> Markup:
-    """Return an address that may stand in a link: http or https, and nothing that could end the link."""
+    """Return an address that is safe in a link: http or https, without characters that could end it."""
     text = str(value or "")
     if len(text) > 2_000 or not re.fullmatch(r"https?://[^\s<>\"'()\\\[\]`|]+", text):
         return Markup("")
@@ -91,5 +116,5 @@ def link(value: object) -> Markup:
 
 
 def plain_word(value: object) -> str:
-    """Return a value for a place where nothing can be escaped (a diagram): plain characters only."""
+    """Return a value for a place without escaping (a diagram): plain characters only."""
     return re.sub(r"[^A-Za-z0-9_. -]", "", str(value))[:30].strip()

@@ -1,4 +1,4 @@
-"""Reports as JUnit XML: a suite a model, a test case a finding, for forges and tools that show tests."""
+"""Renders reports as JUnit XML: a suite per model, a test case per finding."""
 
 from __future__ import annotations
 

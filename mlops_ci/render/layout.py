@@ -1,4 +1,4 @@
-"""Plain text for a terminal: tables that align by what a character takes on screen, and filled lines."""
+"""Lays out text for a terminal: tables aligned by display width, and wrapped lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NARROWEST = 12  # to which a name is folded; figures are never cut
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the display width of a text in terminal columns."""
     return sum(
         0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
         for sign in text
@@ -134,7 +134,7 @@ def drift_table(columns: Sequence[Mapping[str, Any]], width: int) -> Markup:
 
 
 def indented(text: object, by: int = 2) -> Markup:
-    """Return lines moved to the right."""
+    """Return indented lines."""
     return Markup(re.sub(r"(?m)^(?=.)", " " * by, str(text)))  # noqa: S704 (plain text)
 
 

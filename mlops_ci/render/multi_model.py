@@ -1,4 +1,4 @@
-"""One comment for several models: the gravest first, within one budget."""
+"""One comment for several models, the gravest first, within one size limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def compose(
     limit: int,
     where: Callable[[Report], str],
 ) -> str:
-    """Return one comment of the comments of several models.
+    """Combine the comments of several models into one.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _icon(report: Report) -> str:
 
 
 def _part(report: Report, text: str) -> str:
-    """Return a model's part: open where it stops the merge, folded where it does not."""
+    """Return a model's part: expanded if it blocks the merge, else collapsed."""
     if not text:
         return ""
     first, _, rest = text.partition("\n")

@@ -1,4 +1,4 @@
-"""Reports as OpenMetrics text: the figures of each model, for GitLab's metrics report or any collector."""
+"""Renders reports as OpenMetrics text, for GitLab's metrics report or any collector."""
 
 from __future__ import annotations
 

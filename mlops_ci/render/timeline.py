@@ -1,4 +1,4 @@
-"""The picture of a timeline: who served when, and how production went; steps are numbered flags on top."""
+"""The timeline chart: which version served when, how production performed, and numbered steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Place = Callable[[str], float]
 
 
 def picture(timeline: Mapping[str, Any]) -> Markup:
-    """Return the picture of a `core.timeline.Timeline`, as plain values."""
+    """Return the chart of a `core.timeline.Timeline`, as plain values."""
     times = [_stamp(one[key]) for key in ("since", "until") for one in timeline["servings"]]
     times += [_stamp(step["time"]) for step in timeline["steps"]]
     if len(set(times)) < 2:
@@ -146,7 +146,7 @@ def _window(one: Mapping[str, Any], across: Place, up: Callable[[float], float])
 
 
 def _flags(steps: Sequence[Mapping[str, Any]], across: Place, floor: float) -> str:
-    """Return a numbered flag for each step; those of one day stand side by side."""
+    """Return a numbered flag for each step; flags of one day are side by side."""
     places = [across(step["time"]) for step in steps]
     right = WIDTH - RIGHT - FLAG / 2
     at: list[float] = []

@@ -1,4 +1,4 @@
-"""Trends of monitoring: one small picture a metric over the windows, and the same in words."""
+"""Charts of monitoring over the windows: one per metric, signals, and volume."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from mlops_ci.render.charts import _span, _svg, _ticks
+from mlops_ci.render.charts import span, svg, ticks
 
 WIDTH, HEIGHT, LEFT, FLOOR, EDGE = 640.0, 210.0, 56.0, 172.0, 14.0
 _SIGNS = {"drift": "D", "prediction_drift": "P", "loss": "L", "estimated_loss": "E", "volume": "V"}
@@ -27,7 +27,7 @@ def metric_trend(windows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
     shown = [value for value in shown if value is not None]
     if not shown:
         return Markup("")
-    low, high = _span(shown)
+    low, high = span(shown)
     across = _across(len(windows))
 
     def up(value: float) -> float:
@@ -46,11 +46,11 @@ def metric_trend(windows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
                 f'<circle class="{kind}" cx="{across(place):.1f}" cy="{up(one["value"]):.1f}" r="{radius}"/>'
             )
     said = f"{metric} by window: {len(known)} measured, {sum(1 for one in guessed if one)} estimated"
-    return _svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot wide trend", said)
+    return svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot wide trend", said)
 
 
 def signal_trend(windows: Sequence[Mapping[str, Any]], signals: Sequence[tuple[str, str]]) -> Markup:
-    """Return a row of marks a signal: filled where a window raised it, hollow where it did not."""
+    """Return a row of marks per signal: filled if a window raised it, hollow if not."""
     across = _across(len(windows))
     height = 22.0 * len(signals) + 34
     marks = []
@@ -64,9 +64,7 @@ def signal_trend(windows: Sequence[Mapping[str, Any]], signals: Sequence[tuple[s
                 x = LEFT + 80 + (across(place) - LEFT) * (WIDTH - LEFT - 100) / (WIDTH - LEFT - 10)
                 marks.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{size}"/>')
     said = ", ".join(f"{words} {sum(name in one['raised'] for one in windows)}" for name, words in signals)
-    return _svg(
-        "".join(marks), f"0 0 {WIDTH:g} {height:g}", "plot wide signals", f"Windows by signal: {said}"
-    )
+    return svg("".join(marks), f"0 0 {WIDTH:g} {height:g}", "plot wide signals", f"Windows by signal: {said}")
 
 
 def volume_trend(windows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -87,7 +85,7 @@ def volume_trend(windows: Sequence[Mapping[str, Any]]) -> Markup:
                 x, y = across(place) - wide / 2, up(count)
                 size = f'width="{wide:.1f}" height="{FLOOR - y:.1f}"'
                 marks.append(f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}/>')
-    return _svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot wide trend", "Rows by window")
+    return svg("".join(marks), f"0 0 {WIDTH:g} {HEIGHT:g}", "plot wide trend", "Rows by window")
 
 
 def _across(count: int) -> Callable[[int], float]:
@@ -97,7 +95,7 @@ def _across(count: int) -> Callable[[int], float]:
 
 def _grid(low: float, high: float, up: Callable[[float], float]) -> list[str]:
     marks = []
-    for value in _ticks(low, high):
+    for value in ticks(low, high):
         y = up(value)
         marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>')
         marks.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
@@ -142,7 +140,7 @@ def _reference(
 
 
 def _greater(one: Mapping[str, Any]) -> bool:
-    """Say whether greater is better, from a difference whose sign is known to be positive for better."""
+    """Return whether greater is better, from a difference whose sign is known to be positive for better."""
     middle = ((one["lower"] or 0) + (one["upper"] or 0)) / 2
     return bool(((one["value"] or 0) - (one["holdout"] or 0)) * middle >= 0)
 
@@ -160,7 +158,7 @@ def _line(
 
 
 def _runs(values: Sequence[Any]) -> list[list[int]]:
-    """Return the stretches of places that hold something."""
+    """Return the runs of consecutive places that have a value."""
     runs: list[list[int]] = [[]]
     for place, value in enumerate(values):
         if value is None:

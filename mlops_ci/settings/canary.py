@@ -1,4 +1,4 @@
-"""The block `canary`: which live outcomes guard a new version, and how it gets its traffic."""
+"""The block `canary`: the rates that guard a new version, and the steps of its traffic."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class CanarySettings(Block):
 
     @property
     def reading(self) -> Reading:
-        """Which columns mean what."""
+        """The roles of the columns."""
         return Reading(
             version=self.version,
             time=self.time,
@@ -111,7 +111,7 @@ class CanarySettings(Block):
 
     @property
     def rule(self) -> Rule:
-        """What decisions go by."""
+        """The rule of the canary's decisions."""
         return Rule(
             margins={name: rate.margin for name, rate in self.rates.items()},
             alpha=self.alpha,

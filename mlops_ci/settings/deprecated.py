@@ -1,4 +1,4 @@
-"""Keys that have moved: an old name works until the next major version, and each report says the new one."""
+"""Renamed keys: an old name works until the next major version, and each report names the new one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOVED: dict[str, str] = {}
 
 
 def with_new_names(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return one model's settings under today's names, what to say of it, and what is wrong with it.
+    """Return one model's settings under the current names, with deprecation notices and problems.
 
     A key that is given under both names is a problem: nobody could tell which one is meant.
     """

@@ -1,7 +1,8 @@
-"""What is judged: predictions, the meaning of their columns, and the metrics with their margins."""
+"""The blocks `evaluation` and `metrics`: predictions, the roles of their columns, metrics and margins."""
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -14,7 +15,7 @@ class EvaluationSettings(Block):
     """Per-row predictions, and what their columns mean."""
 
     predictions: RelativePath | None = None
-    """Predictions on the holdout, one row an id (CSV, Parquet, Feather, JSON lines)."""
+    """Predictions on the holdout, one row per id (CSV, Parquet, Feather, JSON lines)."""
     holdout: RelativePath | None = None
     """Labelled rows: labels come from the target branch's copy of this file, matched by id."""
     id: str = "id"
@@ -29,6 +30,8 @@ class EvaluationSettings(Block):
     """Column of the unit that rows belong to (user, device): rows of one group are dependent."""
     weight: str | None = None
     """Column of row weights."""
+    time: str | None = None
+    """Column of when each row was: `monitor` learns from it how far estimates without labels may be off."""
     slices: list[str | SliceSettings] = []
     """Columns whose values are compared one by one."""
     positive: str | None = None
@@ -91,6 +94,13 @@ class MetricSettings(Block):
             raise ValueError(
                 "must be greater than 0: with no margin, not even the champion itself would pass"
             )
+        return value
+
+    @field_validator("minimum", "maximum")
+    @classmethod
+    def _limit(cls, value: float | None) -> float | None:
+        if value is not None and not isfinite(value):
+            raise ValueError("must be a finite number")
         return value
 
     @property

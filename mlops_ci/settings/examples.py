@@ -29,6 +29,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "score": ["y_score", ["score_cat", "score_dog", "score_owl"]],
         "group": ["user_id"],
         "weight": ["weight"],
+        "time": ["time"],
         "slices": [["platform"], ["country", {"column": "file_size", "bins": 4}]],
         "positive": ["malware"],
         "score_command": ["python score.py"],

@@ -1,4 +1,4 @@
-"""Reading mlops-ci.yaml: all problems at once, each with its key and, for a typo, a suggestion."""
+"""Reads mlops-ci.yaml, and reports all problems at once: each with its key and, for a typo, a suggestion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlops_ci.core.policy import Policy
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import SettingsError
 from mlops_ci.settings.deprecated import with_new_names
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
@@ -19,9 +19,9 @@ from mlops_ci.settings.model import (
     GateSettings,
     Settings,
 )
-from mlops_ci.settings.policy import metric_problems, to_policy
+from mlops_ci.settings.policy import between_blocks, metric_problems, to_policy
 
-REMEDY = "mend these keys; the settings page of the documentation lists them all"
+REMEDY = "fix these keys; docs/reference/settings.md lists all of them"
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,7 +76,7 @@ def read_settings(text: bytes, source: str) -> list[Settings]:
     several = "models" in raw and set(raw) <= {"models", "report"}
     blocks = raw["models"] if several else [raw]
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) for block in blocks):
-        raise SettingsError(source, ["models: must be a list of one block a model"], remedy=REMEDY)
+        raise SettingsError(source, ["models: must be a list with one block per model"], remedy=REMEDY)
     if several and "report" in raw:
         blocks = [{"report": raw["report"]} | block for block in blocks]
     problems: list[str] = []
@@ -89,6 +89,7 @@ def read_settings(text: bytes, source: str) -> list[Settings]:
         except ValidationError as error:
             found += [line for line in explain(error, Settings) if not line.startswith("metrics.")]
         found += _metrics(renamed.get("metrics"))[1]
+        found += between_blocks(*(renamed.get(key) for key in ("metrics", "gate", "evaluation")))
         problems += [prefix + problem for problem in dict.fromkeys(found)]
     names = [model.registry.model for model in models]
     problems += [
@@ -112,6 +113,7 @@ def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
     problems += [f"{key}: unknown key{_suggest(str(key), allowed)}" for key in mapping if key not in allowed]
     metrics, found = _metrics(mapping.get("metrics"))
     problems += found
+    problems += between_blocks(*(mapping.get(key) for key in ("metrics", "gate", "evaluation")))
     parts: dict[str, Any] = {}
     for key, kind in (("gate", GateSettings), ("evaluation", EvaluationSettings)):
         try:
@@ -124,7 +126,7 @@ def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
 
 
 def _metrics(raw: Any) -> tuple[dict[str, MetricSettings], list[str]]:
-    """Check the metrics one by one, so that a problem in one does not hide another's."""
+    """Check the metrics one by one, so that a problem in one does not hide that of another."""
     if not isinstance(raw, Mapping) or not raw:
         return {}, ["metrics: must name at least one metric"]
     metrics: dict[str, MetricSettings] = {}
@@ -141,7 +143,7 @@ def _metrics(raw: Any) -> tuple[dict[str, MetricSettings], list[str]]:
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Turn pydantic's errors into one line each: key, what is wrong, a suggestion."""
+    """Convert pydantic's errors to one line each: key, problem, suggestion."""
     lines: list[str] = []
     for item in error.errors(include_url=False):
         # pydantic adds the branch of a union to the place, which no user wrote
@@ -170,7 +172,7 @@ def _is_branch(part: str | int) -> bool:
 
 
 def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
-    """Return the keys that a block at a place may have."""
+    """Return the keys that a block at a path may have."""
     kind: Any = root
     for part in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
@@ -182,7 +184,7 @@ def _keys_at(root: type[BaseModel], place: list[str]) -> set[str]:
 
 
 def _blocks_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Walk an annotation such as ``list[str | SliceSettings]`` for the blocks it may hold."""
+    """Yield the blocks in an annotation such as ``list[str | SliceSettings]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
@@ -204,7 +206,7 @@ def _parse(text: bytes, source: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise SettingsError(source, [f"not YAML: {said:.300}"]) from None
-    if unfolds(raw, 50_000):
+    if expands_beyond(raw, 50_000):
         raise SettingsError(source, ["its anchors unfold to more than 50,000 values"])
     if not isinstance(raw, dict):
         raise SettingsError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, TypeAdapter, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import OnDrift, OnInconclusive, OnNoChampion
 from mlops_ci.settings.block import Block, RelativePath
@@ -93,6 +93,14 @@ class GateSettings(Block):
     seed: int = 0
     """Seed of resampling."""
 
+    @field_validator("max_total_loss")
+    @classmethod
+    def _losses(cls, value: float | dict[str, float] | None) -> float | dict[str, float] | None:
+        each = value.values() if isinstance(value, dict) else [] if value is None else [value]
+        if not all(0 <= amount < float("inf") for amount in each):
+            raise ValueError("must be a loss of 0 or more")
+        return value
+
 
 class DriftSettings(Block):
     """Which data are compared, and how sensitively."""
@@ -156,18 +164,18 @@ class Settings(Block):
 
     @property
     def deprecated(self) -> tuple[str, ...]:
-        """What is written under names that have moved, a sentence each."""
+        """Deprecation notices for renamed keys, a sentence each."""
         return self._deprecated
 
     def saying(self, deprecated: Sequence[str]) -> Settings:
-        """Return the same settings, with what has to be said of their names."""
+        """Return the same settings with deprecation notices."""
         made = self.model_copy()
         made._deprecated = tuple(deprecated)
         return made
 
     @model_validator(mode="after")
     def _champions_differ(self) -> Settings:
-        """Two environments with one alias in one registry would each undo what the other does."""
+        """Refuse environments that share an alias in one registry: each would undo the other's promotions."""
         seen: dict[tuple[str | None, ...], str] = {}
         for name in self.promotion.environments:
             there = in_environment(self, name).registry
@@ -182,7 +190,7 @@ class Settings(Block):
 
 
 def in_environment(settings: Settings, name: str) -> Settings:
-    """Return the settings as they are in one of the environments that they name.
+    """Return the settings of one of their environments.
 
     Raises
     ------

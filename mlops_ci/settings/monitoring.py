@@ -32,7 +32,7 @@ class _KofN(Block):
 
     @property
     def rule(self) -> Rule:
-        """The same as a value of the core."""
+        """The equivalent value of the core."""
         return Rule(k=self.k, n=self.n)
 
 
@@ -108,7 +108,7 @@ class RetrainSettings(Block):
 
     @property
     def policy(self) -> RetrainPolicy:
-        """The same as a value of the core."""
+        """The equivalent value of the core."""
         return RetrainPolicy(
             rule=Rule(k=self.k, n=self.n),
             on=self.reason,

@@ -1,8 +1,10 @@
-"""From settings to the core's policy, with the checks that no single key can make."""
+"""Converts settings to the core's policy, with the checks that involve several keys."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from mlops_ci.core.metric_names import GREATER_IS_BETTER, REPORT_ONLY
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
@@ -16,7 +18,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def metric_problems(name: str, metric: MetricSettings) -> list[str]:
-    """Return what is wrong with one metric that its single keys do not show."""
+    """Return problems of one metric that involve several of its keys."""
     kind = metric.metric or name
     custom = bool(metric.column or metric.from_ or ":" in kind)
     problems = []
@@ -41,6 +43,27 @@ def metric_problems(name: str, metric: MetricSettings) -> list[str]:
         problems.append(f"metrics.{name}.margin: missing; say which loss is acceptable, or `gate: false`")
     if kind in REPORT_ONLY and metric.gate:
         problems.append(f"metrics.{name}.gate: {kind} is reported, not gated; set `gate: false`")
+    return problems
+
+
+def between_blocks(metrics: Any, gate: Any, evaluation: Any) -> list[str]:
+    """Return what names something in another block that is not there, from the blocks as they are written.
+
+    What guards nothing for a slip of the pen would never be missed.
+    """
+    named = list(metrics) if isinstance(metrics, Mapping) else []
+    total = gate.get("max_total_loss") if isinstance(gate, Mapping) else None
+    problems = []
+    for name in total if isinstance(total, Mapping) else ():
+        if name not in named:
+            near = get_close_matches(str(name), [str(one) for one in named], 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            problems.append(f"gate.max_total_loss.{name}: `metrics` has no '{name}'{hint}")
+    there = evaluation.get("slices") if isinstance(evaluation, Mapping) else None
+    for name in named:
+        block = metrics[name]
+        if isinstance(block, Mapping) and block.get("slices") is True and not there:
+            problems.append(f"metrics.{name}.slices: `evaluation.slices` names no column to slice by")
     return problems
 
 

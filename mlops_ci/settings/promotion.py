@@ -1,4 +1,4 @@
-"""What moves traffic, and the environments that it moves in."""
+"""The block `promotion`: deployment commands and environments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class EnvironmentSettings(Block):
-    """One environment: what is other there. What it does not say is as in `registry` and `promotion`."""
+    """One environment: the keys that differ there. All others are as in `registry` and `promotion`."""
 
     after: str | None = None
     """Environment whose champion is promoted into this one; without it, what a check judged is."""

@@ -1,4 +1,4 @@
-"""The trust boundary of settings: what a pull request may say of itself, and what it may not."""
+"""The trust boundary of settings: which keys a pull request may set for itself, and which not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def trusted(target: Settings, proposed: Settings | None) -> Settings:
     target
         Settings at the tip of the target branch.
     proposed
-        Settings in the change's tree, or None where it has none.
+        Settings in the change's tree, or None if it has none.
     """
     if proposed is None:
         return target

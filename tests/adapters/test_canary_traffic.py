@@ -68,5 +68,5 @@ def test_traces_are_outcomes(sqlite_registry: MlflowRegistry, tmp_path: Path) ->
     assert len(traffic.columns(READING, now + 60, now + 120)["time"]) == 0
     assert len(MlflowTraffic(connection, "no such").columns(READING, 0, now)["time"]) == 0
     wrong = Reading(version="model_version", time="time", rates={"x": RateReading(column="customer")})
-    with pytest.raises(EvidenceError, match="'customer' of a trace is 'c0', which is no number"):
+    with pytest.raises(EvidenceError, match="'customer' of a trace is 'c0', which is not a number"):
         traffic.columns(wrong, now - 3600, now + 60)

@@ -178,7 +178,7 @@ def test_a_failed_stage_is_named_with_its_last_words(dvc_repo: DvcRepo) -> None:
     with pytest.raises(PipelineError) as caught:
         clone.pipeline().reproduce("run", ["evaluate"], NEEDED)
     assert caught.value.exit_code == 5
-    assert "stage 'train' failed: failed to run: python src/train.py, exited with 1" in caught.value.problem
+    assert "stage 'train' failed: `python src/train.py` exited with 1" in caught.value.problem
     assert "\n  | out of\n  | memory" in caught.value.problem
     assert "dvc repro train" in caught.value.remedy
     # What ran before it is kept in dvc.lock: a failure is no reason to trust dvc.lock less or more.
@@ -240,7 +240,7 @@ def test_a_broken_dvc_yaml(dvc_repo: DvcRepo) -> None:
 
 
 def test_wrong_use(dvc_repo: DvcRepo) -> None:
-    with pytest.raises(UsageError, match="names 'nope', which is no stage") as caught:
+    with pytest.raises(UsageError, match="names 'nope', which is not a stage") as caught:
         dvc_repo.pipeline().reproduce("run", ["nope"], NEEDED)
     assert "prepare, train, evaluate" in caught.value.remedy
     (dvc_repo.root / "dvc.yaml").unlink()

@@ -95,3 +95,27 @@ def test_the_holdout_digest_does_not_depend_on_file_format_or_row_order(tmp_path
     assert holdout_digest(one) == holdout_digest(other)
     assert holdout_digest(one) != holdout_digest(changed)
     assert evaluation_digest(one) != evaluation_digest(other)
+
+
+def test_times_of_rows_are_kept_whatever_the_file_writes(tmp_path: Path) -> None:
+    columns = Columns(id="id", target="y_true", prediction="y_pred", score=None, time="at")
+    text = "id,y_true,y_pred,at\n1,1,1,2026-03-02T00:00:00Z\n2,0,1,2026-03-03T01:00:00+01:00\n"
+    one = FILES.read(write(tmp_path / "p.csv", text), columns)
+    assert one.time is not None
+    assert np.diff(one.time).tolist() == [86_400_000_000]
+    FILES.save(one, tmp_path / "kept.parquet")
+    again = FILES.load(tmp_path / "kept.parquet")
+    assert again.time is not None
+    assert again.time.tolist() == one.time.tolist()
+    assert evaluation_digest(again) == evaluation_digest(one)
+    plain = FILES.read(tmp_path / "p.csv", Columns(id="id", target="y_true", prediction="y_pred"))
+    assert plain.time is None
+    assert evaluation_digest(plain) != evaluation_digest(one)
+    assert holdout_digest(plain) == holdout_digest(one)
+
+
+def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
+    columns = Columns(id="id", target="y_true", prediction="y_pred", time="at")
+    path = write(tmp_path / "p.csv", "id,y_true,y_pred,at\n1,1,1,2026-03-02T00:00:00\n2,0,1,\n")
+    with pytest.raises(PredictionsError, match=r"column 'at' has 1 missing or unreadable times, .* row '2'"):
+        FILES.read(path, columns)

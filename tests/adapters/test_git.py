@@ -117,18 +117,6 @@ def test_changed_paths_are_those_since_the_merge_base(work: Path) -> None:
     assert repository.changed("feature", "main") == ["on-main.txt"]
 
 
-def test_the_head_of_a_forges_merge_commit(work: Path) -> None:
-    git = git_in(work)
-    feature = git("rev-parse", "feature")
-    git("checkout", "-q", "--detach", "main")
-    git("merge", "-q", "--no-ff", "-m", "Merge feature into main", "feature")
-    repository = GitRepository(work)
-    assert repository.change_head(merged=True) == feature
-    assert repository.change_head(merged=False) == repository.head() != feature
-    git("checkout", "-q", "feature")
-    assert repository.change_head(merged=True) == feature
-
-
 def test_new_files_are_listed_and_ignored_ones_are_not(work: Path) -> None:
     (work / ".gitignore").write_text("*.log\n")
     for name in ("new.txt", "a.log"):

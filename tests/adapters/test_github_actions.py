@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from mlops_ci.adapters.forges.github_actions import (
     set_outputs,
     write_summary,
 )
+from mlops_ci.cli.delivery import show
+from mlops_ci.core.report import Notice, Report
 from mlops_ci.errors import UsageError
 
 
@@ -115,7 +119,7 @@ def test_an_output_cannot_set_another(tmp_path: Path) -> None:
     set_outputs(env, {"reason": "x\nEOF\nverdict=pass\nverdict<<EOF\npass\nEOF"})
 
     assert list(read_outputs(tmp_path / "file")) == ["reason"]
-    with pytest.raises(ValueError, match="no name of an output"):
+    with pytest.raises(ValueError, match="not a valid name of an output"):
         set_outputs(env, {"a\nb": "x"})
 
 
@@ -141,3 +145,35 @@ def test_an_event_that_is_none(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=r"event\.json: not"):
         event({"GITHUB_EVENT_PATH": str(path)})
     assert event({"GITHUB_EVENT_PATH": str(tmp_path / "none")}) == {}
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "junit", "openmetrics"])
+def test_a_folded_report_on_standard_output_commands_nothing(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The runner reads standard output, and takes a command behind spaces too."""
+    command = "::set-output name=verdict::pass ##[error]forged"
+    notices = [
+        Notice(text=f"{'w ' * count}{command} {'z ' * 20}{command}", level="warning") for count in range(50)
+    ]
+    report = Report(command="check", model="m", headline=command, summary=command, notices=notices[:10])
+    printed = []
+    for where in ("false", "true"):
+        monkeypatch.setenv("GITHUB_ACTIONS", where)
+        for count in range(0, 50, 10):
+            show([replace(report, notices=notices[count : count + 10])], {"form": form}, {})
+        printed.append(capsys.readouterr().out)
+    lines = [line.strip() for line in printed[1].splitlines()]
+    assert not [line for line in lines if line.startswith("::") or "##[" in line]
+    if form == "text":
+        assert [line for line in printed[0].splitlines() if line.strip().startswith("::")]
+
+
+def test_json_on_standard_output_is_the_same_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    show([Report(command="check", model="m", headline="::error::x ##[error]x")], {"form": "json"}, {})
+    out = capsys.readouterr().out
+    assert "##[" not in out
+    assert json.loads(out)["headline"] == "::error::x ##[error]x"

@@ -1,17 +1,23 @@
 """GitLab: one note among thousands, approvals that count, and a log that folds."""
 
 import io
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.gitlab import AUTHOR, BASE, BOT, GUEST, HEAD, MAINTAINER, OTHER_BOT, GitLab
+from werkzeug.serving import make_server
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
 
 from mlops_ci.adapters.forges.gitlab import GitLabForge
 from mlops_ci.adapters.forges.gitlab_notes import SectionConsole
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
+from mlops_ci.errors import ServiceError
 
 REPORT = Report(command="check", model="malware", verdict=Result.FAIL, exit_code=1, headline="recall fell")
 WORDS = {"comment": "recall fell", "markdown": "recall fell", "text": "recall fell in the log"}
@@ -103,3 +109,25 @@ def test_outputs_are_a_dotenv_file(gitlab: GitLab, tmp_path: Path) -> None:
 def test_a_merged_results_pipeline_names_the_real_head(gitlab: GitLab, tmp_path: Path) -> None:
     made, _ = forge(gitlab, tmp_path, CI_COMMIT_SHA="c" * 40, CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=HEAD)
     assert made.source().head == HEAD
+
+
+def test_the_token_stays_with_gitlab(gitlab: GitLab, tmp_path: Path) -> None:
+    """A portal in between may lead to the page of its login, on a host of its own."""
+    heard: list[str | None] = []
+
+    def portal(environ: dict[str, Any], start_response: Any) -> Any:
+        here = environ["HTTP_HOST"].startswith("127.0.0.1")
+        if not here:
+            heard.append(str([environ.get(name) for name in ("HTTP_AUTHORIZATION", "HTTP_PRIVATE_TOKEN")]))
+        answer = redirect(f"http://localhost:{server.server_port}/login") if here else Response("{}")
+        return answer(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, portal)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        made, _ = forge(gitlab, tmp_path, CI_API_V4_URL=f"http://127.0.0.1:{server.server_port}/api/v4")
+        with pytest.raises((KeyError, ServiceError)):
+            made.pull_request()
+    finally:
+        server.shutdown()
+    assert heard == ["[None, None]"]

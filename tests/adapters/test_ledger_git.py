@@ -20,7 +20,7 @@ from fakes.git_server import GitServer
 from ledger_parts import MODEL, bare_remote, git, intent, ledger
 
 from mlops_ci.adapters.ledger import BRANCH, GitLedger
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
 
 
@@ -36,7 +36,7 @@ def test_a_history_grows_on_its_own_branch(remote: Path) -> None:
     first = one.append(empty, intent("1"))
     second = other.append(other.read(MODEL), intent("2"))
     assert second.digests[:1] == first.digests
-    assert project(one.read(MODEL)).champion == "2"
+    assert state_of(one.read(MODEL)).champion == "2"
     assert git(remote, "branch", "--list", "--format=%(refname:short)") == BRANCH
     assert git(remote, "rev-list", "--count", BRANCH) == "2"
 
@@ -62,8 +62,8 @@ def test_another_models_entry_is_no_conflict(remote: Path) -> None:
     one, other = ledger(remote), ledger(remote)
     mine, theirs = one.read(MODEL), other.read("fraud/ranker")
     one.append(mine, intent("1"))
-    assert project(other.append(theirs, intent("5", model="fraud/ranker"))).champion == "5"
-    assert project(one.read(MODEL)).champion == "1"
+    assert state_of(other.append(theirs, intent("5", model="fraud/ranker"))).champion == "5"
+    assert state_of(one.read(MODEL)).champion == "1"
     assert len(git(remote, "ls-tree", "--name-only", BRANCH).splitlines()) == 2
 
 
@@ -221,7 +221,7 @@ def test_a_token_is_sent_as_a_header_and_stands_nowhere_else(tmp_path: Path, *, 
             writer.read(MODEL)
     login = base64.b64encode(f"x-access-token:{secret}".encode()).decode()
     assert seen[0] == f"Basic {login}"
-    assert secret not in str(denied.value) + writer.url + " ".join(writer._command)
+    assert secret not in str(denied.value) + writer.url + " ".join(writer._git.command)
     written = [path for path in (tmp_path / "clone").rglob("*") if path.is_file()]
     assert not any(secret.encode() in path.read_bytes() for path in written)
 

@@ -20,7 +20,7 @@ from mlflow_parts import candidate, free_port
 
 from mlops_ci.adapters.mlflow import versions
 from mlops_ci.adapters.mlflow.client import resolved
-from mlops_ci.adapters.mlflow.errors import public, told
+from mlops_ci.adapters.mlflow.errors import public, translated
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
 from mlops_ci.errors import ServiceError, UsageError
 
@@ -140,7 +140,7 @@ def test_a_server_of_mlflow_2_is_told_as_one() -> None:
     raised = MlflowException(
         f"API request to endpoint {path} failed with error code 404 != 200. Body: '{page}'"
     )
-    said = str(told("record the candidate", raised, ["http://user:secret@mlflow.example:5000"]))
+    said = str(translated("record the candidate", raised, ["http://user:secret@mlflow.example:5000"]))
     assert "http://mlflow.example:5000 is older than MLflow 3, cannot record the candidate" in said
     assert "Upgrade the server to MLflow 3.1 or newer" in said
     assert "secret" not in said
@@ -266,12 +266,12 @@ def test_a_store_of_artifacts_that_fails_is_not_called_mlflows_server() -> None:
     listed = MlflowException("failures occurred while downloading one or more artifacts from s3://b/a: reset")
     server = "http://mlflow.example"
     for failure in (bare, wrapped, listed):
-        said = str(told("download 'x'", failure, [server]))
+        said = str(translated("download 'x'", failure, [server]))
         assert said.startswith("MLflow's artifact store: ")
         assert "cannot download 'x'" in said
         assert server not in said
     by_server = MlflowException("downloading one or more artifacts from mlflow-artifacts:/1/a: reset")
-    assert str(told("download 'x'", by_server, [server])).startswith("MLflow: ")
+    assert str(translated("download 'x'", by_server, [server])).startswith("MLflow: ")
 
 
 def test_transfers_that_fail_use_up_the_budget(

@@ -6,8 +6,11 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.core.report import Report, Source
+from mlops_ci.errors import UsageError
 
 
 class Tty(io.StringIO):
@@ -73,7 +76,8 @@ def test_source_is_head_against_the_target() -> None:
     forge = TerminalForge(Repository(), now=lambda: now)
 
     assert forge.source() == Source(head="a" * 40, base="b" * 40, target="main", time="2026-11-23T04:00:00Z")
-    assert TerminalForge(Repository(), target="gone").source().base == ""
+    with pytest.raises(UsageError, match="there is no branch 'gone'"):
+        TerminalForge(Repository(), target="gone").source()
 
 
 def test_an_encoding_that_lacks_a_sign_costs_the_sign() -> None:

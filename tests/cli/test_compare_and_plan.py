@@ -69,7 +69,7 @@ def test_the_rules_of_a_settings_file(files, tmp_path):
     [
         ([], "which metrics to compare was not said"),
         (["--metric", "accuracy"], "says no margin"),
-        (["--metric", "accuracy=lots"], "is no number"),
+        (["--metric", "accuracy=lots"], "is not a number"),
         (["--metric", "acuracy=0.01"], "did you mean 'accuracy'"),
         (["--metric", "accuracy=0.01", "--prediction", "guess"], "guess"),
     ],

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops_ci.adapters.data.traffic import TrafficFiles
-from mlops_ci.commands.canary.look import Found, examine
+from mlops_ci.commands.canary.look import examine
+from mlops_ci.commands.canary.report import LookResult
 from mlops_ci.core.canary.state import Canary, canaries
 from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.report import plain
@@ -73,7 +74,7 @@ class Looks:
     def canary(self) -> Canary:
         return canaries(History(entries=tuple(self.entries)))[-1]
 
-    def look(self, after: float = 0) -> Found:
+    def look(self, after: float = 0) -> LookResult:
         """Look some hours later."""
         self.now += timedelta(hours=after)
         source = TrafficFiles(str(self.settings.outcomes), self.root)
@@ -98,7 +99,7 @@ class Looks:
         pq.write_table(pa.table(values), self.root / "outcomes" / f"{name or hour}.parquet")
         return values
 
-    def says(self, found: Found) -> str:
+    def says(self, found: LookResult) -> str:
         return " ".join(one.text for one in found.notices)
 
 

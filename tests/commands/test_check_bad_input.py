@@ -177,3 +177,20 @@ def test_a_model_that_leads_out_of_the_repository(guarded: GuardedRepo) -> None:
     shutil.rmtree(guarded.repo.root / "reports")
     (guarded.repo.root / "reports").symlink_to("/etc")
     assert guarded.check().code == 5
+
+
+def test_a_target_branch_that_does_not_exist_is_said(guarded: GuardedRepo) -> None:
+    done = guarded.call("check", "--target", "mian")
+    assert done.code == 2
+    assert "there is no branch 'mian', neither on origin nor here" in done.err
+
+
+def test_settings_of_the_folder_above_are_pointed_at(guarded: GuardedRepo) -> None:
+    done = guarded.call("check", folder=guarded.repo.root / "src")
+    assert done.code == 2
+    assert f"Run this in {guarded.repo.root}, where it is." in " ".join(done.out.split())
+
+
+def test_a_mistyped_verb_is_suggested(guarded: GuardedRepo) -> None:
+    done = guarded.call("chek")
+    assert (done.code, "Did you mean 'check'?" in done.err) == (2, True)

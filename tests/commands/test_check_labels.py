@@ -49,15 +49,29 @@ def test_a_holdout_that_the_change_makes_anew_needs_approval(unguarded: GuardedR
     assert "this change's own copy of the holdout" in str(done.json["notices"])
 
 
-def test_weights_that_a_change_moves_do_not_count(unguarded: GuardedRepo) -> None:
-    source = (unguarded.repo.root / "src/evaluate.py").read_text()
-    weighed = source.replace('"y_pred"]', '"y_pred", "w"]').replace(
+def weighed(repo: GuardedRepo) -> dict[str, str]:
+    """Return the files of an evaluation with weights, which hide the wrong rows of a worse model."""
+    source = (repo.repo.root / "src/evaluate.py").read_text()
+    source = source.replace('"y_pred"]', '"y_pred", "w"]').replace(
         'row["y"], predicted]',
         'row["y"], predicted, threshold + (predicted == int(row["y"])) * (threshold > 0.8)]',
     )
     columns = "{predictions: reports/predictions.csv, weight: w}"
     settings = SETTINGS.replace("{predictions: reports/predictions.csv}", columns)
-    unguarded.settle(**{"mlops-ci.yaml": settings, "src/evaluate.py": weighed})
+    return {"mlops-ci.yaml": settings, "src/evaluate.py": source}
+
+
+def test_weights_that_the_champion_does_not_have_need_approval(unguarded: GuardedRepo) -> None:
+    assert unguarded.call("adopt", "--from-pipeline").code == 0
+    unguarded.settle(**weighed(unguarded))
+    unguarded.change(threshold=0.5001)
+    done = unguarded.check()
+    assert done.code == 3
+    assert "The weights of the holdout are new" in str(done.json["notices"])
+
+
+def test_weights_that_a_change_moves_do_not_count(unguarded: GuardedRepo) -> None:
+    unguarded.settle(**weighed(unguarded))
     assert unguarded.call("adopt", "--from-pipeline").code == 0
     unguarded.change(threshold=0.5001)
     done = unguarded.check()

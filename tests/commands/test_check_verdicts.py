@@ -61,6 +61,19 @@ def test_without_a_champion_a_check_passes_and_says_so(unguarded: GuardedRepo) -
     assert "mlops-ci adopt" in str(done.json["notices"])
 
 
+def test_without_a_champion_absolute_limits_hold(unguarded: GuardedRepo) -> None:
+    limited = SETTINGS.replace("{margin: 0.05}", "{margin: 0.05, minimum: 0.8}")
+    unguarded.settle(**{"mlops-ci.yaml": limited})
+    unguarded.change(threshold=0.9)
+    done = unguarded.check()
+    assert (done.code, done.json["verdict"], done.json["champion"]) == (1, "fail", None)
+    assert [one["versus"] for one in done.json["findings"]] == ["limit"]
+    assert "the minimum of 0.80 is broken" in done.json["findings"][0]["message"]
+    unguarded.repo.write("params.yaml", "train:\n  threshold: 0.5\n")
+    unguarded.repo.commit()
+    assert unguarded.check().code == 0
+
+
 def test_no_champion_blocks_where_the_policy_says_so(unguarded: GuardedRepo) -> None:
     unguarded.settle(**{"mlops-ci.yaml": SETTINGS + "gate: {on_no_champion: block}\n"})
     unguarded.change(threshold=0.6)

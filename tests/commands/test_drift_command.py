@@ -54,7 +54,7 @@ def test_json(folder):
 
 def test_markdown_is_escaped_and_html_draws(folder):
     text = run(folder, "drift", "a.csv", "b.csv", "--format", "markdown").stdout
-    assert "| 🟠 | size | ks 0." in text
+    assert "| 🟠 | size | KS 0." in text
     page = run(folder, "drift", "a.csv", "b.csv", "--format", "html").stdout
     assert page.count("<polygon") == 2
     assert "…" not in page[page.index("<polygon") : page.index("</svg>")]  # cut points draw nothing

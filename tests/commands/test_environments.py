@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from promotion_parts import SETTINGS, Story
 
-from mlops_ci.commands.promote_report import Word
+from mlops_ci.commands.promote_report import Confirmation
 from mlops_ci.core import tags
-from mlops_ci.core.ledger import moves, project
+from mlops_ci.core.ledger_state import moves, state_of
 from mlops_ci.errors import EvidenceError, SettingsError
 from mlops_ci.settings import in_environment, read_settings
 
@@ -50,12 +50,12 @@ def test_in_one_registry_the_version_gets_another_alias(story: Story) -> None:
     assert "From the environment 'staging', where it is version 2." in [note.text for note in then.notices]
     assert staging.aliases() == {"champion": "2", "staging": "2", "previous": "1"}
     history = staging.history()
-    assert (project(history, "staging").champion, project(history, "production").champion) == ("2", "2")
+    assert (state_of(history, "staging").champion, state_of(history, "production").champion) == ("2", "2")
     (intent,) = [
         one for one in moves(history.entries) if one.environment == "production" and one.event == "promote"
     ]
     assert intent.details["from"]["environment"] == "staging"
-    assert intent.commit == project(history, "staging").decision.commit  # type: ignore[union-attr]
+    assert intent.commit == state_of(history, "staging").decision.commit  # type: ignore[union-attr]
     again = production.promote_from(staging)
     assert again.headline == "classifier: version 2 is the champion already"
 
@@ -106,7 +106,7 @@ def test_into_another_registry_the_bytes_and_the_evaluation_are_copied(story: St
     assert staging.aliases()["champion"] == "3"
     held = production.promote_from(staging)
     assert (held.exit_code, "rolled back by ada (alarms)" in held.headline) == (3, True)
-    once_more = production.promote_from(staging, Word(again="the alarms were right"))
+    once_more = production.promote_from(staging, Confirmation(again="the alarms were right"))
     assert once_more.exit_code == 0
     assert production.reconcile(merged=False).headline.endswith("version 2 is the champion")
 

@@ -101,7 +101,7 @@ def test_the_lines_that_are_missing_are_shown(
 ) -> None:
     one = guarded(tmp_path, "text", monkeypatch, capsys)
     shown = one.call("init").out
-    assert "Add to src/evaluate.py (scikit-learn)" in shown
+    assert "Add these lines to src/evaluate.py (scikit-learn)" in shown
     assert '"y_pred": model.predict(X_test)' in shown
     assert (
         guarded(tmp_path / "torch", "torch", monkeypatch, capsys).call("init").out.count("argmax") == 0
@@ -234,8 +234,20 @@ def test_what_is_asked_with_is_known(
     one = guarded(tmp_path, "scalars", monkeypatch, capsys)
     wrong = one.call(*INIT, "--with", "monitor,canaries")
     assert wrong.code == 2
-    assert "'canaries' is none of canary, monitor, retrain" in wrong.err
+    assert "'canaries' is not one of canary, monitor, retrain" in wrong.err
     assert not (one.repo.root / ".github").exists()
+
+
+def test_the_files_of_a_local_mlflow_stay_out_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.write(".gitignore", "/mlruns\n*.pyc")
+    assert ".gitignore (extended)" in one.call(*INIT).out
+    assert (one.repo.root / ".gitignore").read_text() == "/mlruns\n*.pyc\nmlflow.db\n"
+    assert "nothing to write" in one.call(*INIT).out
+    other = guarded(tmp_path / "served", "scalars", monkeypatch, capsys)
+    assert ".gitignore" not in other.call(*INIT, "--tracking-uri", "https://mlflow.example.org").out
 
 
 def test_gitlab_gets_the_component(
@@ -250,6 +262,19 @@ def test_gitlab_gets_the_component(
     assert "give .gitlab-ci.yml (`production`) the command" in said.out
     assert "monitor:" in (one.repo.root / "mlops-ci.yaml").read_text()
     assert not (one.repo.root / ".github").exists()
+
+
+def test_the_forge_that_is_named_counts_and_not_the_remotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = guarded(tmp_path, "scalars", monkeypatch, capsys)
+    one.repo.git("remote", "set-url", "origin", "https://github.com/acme/models.git")
+    here = [*INIT, "--tracking-uri", "sqlite:///mlflow.db"]
+    assert "a runner needs a server" in one.call(*here, "--dry-run").out
+    said = one.call(*here, "--forge", "gitlab").out
+    assert (one.repo.root / ".gitlab-ci.yml").exists()
+    assert "a runner needs a server" not in said
+    assert "GitHub" not in said
 
 
 def test_a_remote_on_s3_brings_its_plugin_and_secrets(
@@ -267,7 +292,7 @@ def test_a_remote_on_s3_brings_its_plugin_and_secrets(
     assert "AWS" not in str(jobs["gate"])
 
 
-def test_doctor_offline_says_what_to_mend(
+def test_doctor_offline_says_what_to_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = guarded(tmp_path, "scalars", monkeypatch, capsys)
@@ -287,5 +312,5 @@ def test_doctor_offline_says_what_to_mend(
     assert any("no stage writes other.json (candidate.model)" in line for line in said)
     assert any("skipped check counts as passed" in line for line in said)
     assert any("stays pending for ever" in line for line in said)
-    assert any("no stage writes reports/predictions.csv" in line for line in said)
+    assert any("no stage writes predictions.csv" in line for line in said)
     assert len(said) == 4

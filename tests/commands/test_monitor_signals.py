@@ -51,6 +51,27 @@ def test_labels_prove_a_loss_against_the_holdout(shop: Shop) -> None:
     assert "a proven loss, more than the accepted 0.030" in one["message"]
 
 
+def test_a_holdout_with_times_teaches_how_far_an_estimate_may_be_off(shop: Shop) -> None:
+    def half() -> float:
+        shop.put(0, labels=False)
+        report = shop.at(1.1).watch(dry_run=True)
+        one = report.details["windows"][-1]["estimates"]["accuracy"]
+        told.append(" ".join(notice.text for notice in report.notices))
+        return float(one["upper"] - one["lower"]) / 2
+
+    told: list[str] = []
+    shop.champion(seed=2, restless=0.4)
+    untimed = half()
+    shop.champion(seed=3, days=10, restless=0.4)
+    timed = half()
+    shop.champion(seed=4, days=3)
+    half()
+    assert timed > 1.3 * untimed
+    assert "its rows have no times (`evaluation.time`)" in told[0]
+    assert "evaluation.time" not in told[1]
+    assert "it has fewer than 4 periods that could tell" in told[2]
+
+
 def test_an_estimate_sees_a_change_of_the_data_and_is_blind_to_one_of_the_labels(shop: Shop) -> None:
     # More rows near the boundary: accuracy falls, and the scores know it. Then turned labels: they cannot.
     shop.put(0, n=2000)

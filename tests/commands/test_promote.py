@@ -16,10 +16,11 @@ from promotion_parts import MODEL, SETTINGS, Effects, Story, scratch
 from mlops_ci.adapters.ledger import BRANCH
 from mlops_ci.adapters.mlflow.client import quiet
 from mlops_ci.api_drift import drift
-from mlops_ci.commands.promote_report import Word
+from mlops_ci.commands.promote_report import Confirmation
 from mlops_ci.core import tags
 from mlops_ci.core.bundle import folder_name
-from mlops_ci.core.ledger import Entry, project
+from mlops_ci.core.ledger import Entry
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.core.report import Approval
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError, UsageError
 
@@ -168,7 +169,7 @@ def test_a_held_candidate_waits_and_its_approval_goes_into_the_ledger(story: Sto
     word = Approval(actor="grace", commit=head, reason="agreed in review", url="https://example.org/1")
     assert story.check(reasons=("this change edits `mlops-ci.yaml`",), approval=word).exit_code == 0
     assert story.promote().exit_code == 0
-    intent = project(story.history()).decision
+    intent = state_of(story.history()).decision
     assert intent is not None
     assert intent.approval == {
         "actor": "grace",
@@ -181,9 +182,9 @@ def test_a_held_candidate_waits_and_its_approval_goes_into_the_ledger(story: Sto
 @pytest.mark.slow
 def test_a_person_may_approve_when_promoting(story: Story) -> None:
     story.check(reasons=("this change edits `mlops-ci.yaml`",))
-    report = story.promote(word=Word(approve="the release meeting agreed"))
+    report = story.promote(word=Confirmation(approve="the release meeting agreed"))
     assert report.exit_code == 0
-    intent = project(story.history()).decision
+    intent = state_of(story.history()).decision
     assert intent is not None
     assert (intent.approval["actor"], intent.approval["reason"]) == ("ada", "the release meeting agreed")
 
@@ -193,7 +194,7 @@ def test_an_approval_does_not_make_a_worse_model_pass(story: Story) -> None:
     story.change(0.95)
     story.check()
     story.repo.push()
-    assert story.promote(word=Word(approve="whatever")).exit_code == 1
+    assert story.promote(word=Confirmation(approve="whatever")).exit_code == 1
 
 
 @pytest.mark.parametrize(("policy", "code"), [("approve", 3), ("block", 3), ("warn", 0)])
@@ -208,7 +209,7 @@ def test_drift_that_held_the_check_holds_the_promotion(
     report = strict.promote(dry_run=True)
     assert report.exit_code == code
     if code:
-        assert strict.promote(word=Word(approve="we know of the season"), dry_run=True).exit_code == 0
+        assert strict.promote(word=Confirmation(approve="we know of the season"), dry_run=True).exit_code == 0
 
 
 # Faults: bytes, runs, tags
@@ -300,7 +301,7 @@ def test_an_alias_that_was_moved_by_hand_can_be_accepted(story: Story) -> None:
     story.promote()
     story.registry().set_alias(MODEL, "champion", "1")
     assert story.reconcile(hand_moved="accept", merged=False).exit_code == 0
-    state = project(story.history())
+    state = state_of(story.history())
     assert state.champion == "1"
     assert state.decision is not None
     assert (state.decision.event, state.decision.reason) == ("adopt", "moved by hand, accepted")
@@ -337,6 +338,26 @@ def test_a_branch_that_may_not_be_pushed_to_leaves_all_as_it_was(story: Story) -
     assert story.promote().exit_code == 0
 
 
+def test_a_change_that_was_not_merged_does_not_take_the_place_of_one_that_was(story: Story) -> None:
+    """Its own job said that it has the pipeline version of the merged one, which anyone can work out."""
+    story.change(0.52, branch="alice")
+    merged = story.check().candidate
+    story.squash("alice")
+    story.change(0.53, branch="mallory")
+    forged = story.check().candidate
+    story.repo.git("switch", "-q", "main")
+    assert merged is not None
+    assert forged is not None
+    version = story.registry().candidate(merged.run_id or "").tags[tags.PIPELINE_VERSION]
+    for run, number in ((merged.run_id, "7"), (forged.run_id, "8")):
+        client(story).set_tag(run, tags.PULL_REQUEST, number)
+        client(story).set_tag(run, tags.PIPELINE_VERSION, version)
+    assert story.promote().exit_code == 0
+    decision = state_of(story.history()).decision
+    assert decision is not None
+    assert decision.run_id == merged.run_id
+
+
 @pytest.mark.slow
 def test_a_clock_that_ran_back_changes_nothing_but_a_note(story: Story) -> None:
     story.promote()
@@ -360,7 +381,9 @@ def test_a_promotion_that_lost_the_race_decides_again(story: Story, monkeypatch:
             overtaken.append(entry)
             with scratch() as folder:
                 other = story.ledger(folder / "ledger.git")
-                theirs = replace(entry, nonce="theirs", to_version="1", event="rollback", commit="")
+                theirs = replace(
+                    entry, nonce="theirs", to_version="1", event="rollback", commit="", digests={}
+                )
                 append(other, other.read(MODEL), theirs)
         return append(self, history, entry)
 
@@ -383,7 +406,7 @@ def test_a_lost_version_withdraws_the_intent(story: Story) -> None:
     report = story.reconcile(merged=False)
     assert report.exit_code == 0
     assert "withdrawn" in report.notices[0].text
-    assert project(story.history()).champion == "1"
+    assert state_of(story.history()).champion == "1"
     assert story.aliases()["champion"] == "1"
 
 
@@ -424,7 +447,7 @@ def test_rollback_goes_to_the_one_before_and_says_who_and_why(story: Story) -> N
     assert report.headline == "classifier: went back from version 2 to version 1"
     assert story.aliases()["champion"] == "1"
     assert story.state()["deployed"] == "1"
-    intent = project(story.history()).decision
+    intent = state_of(story.history()).decision
     assert intent is not None
     assert (intent.actor, intent.reason, intent.from_version) == ("ada", "false alarms doubled", "2")
     with pytest.raises(UsageError, match="there is no earlier champion"):
@@ -441,7 +464,7 @@ def test_what_was_rolled_back_is_not_promoted_by_the_next_push(story: Story) -> 
     assert held.exit_code == 3
     assert "these bytes were rolled back by ada (false alarms doubled)" in held.headline
     assert story.aliases()["champion"] == "1"
-    assert story.promote(word=Word(again="the alarms were something else")).exit_code == 0
+    assert story.promote(word=Confirmation(again="the alarms were something else")).exit_code == 0
     assert story.state()["versions"] == ["1", "2"]
     assert story.aliases() == {"champion": "2", "previous": "1"}
 
@@ -489,7 +512,7 @@ def test_a_number_that_was_given_twice_does_not_bring_another_model_in(story: St
         story.reconcile(hand_moved="restore", merged=False)
     assert story.aliases()["champion"] == "1"
     assert story.reconcile(hand_moved="accept", merged=False).exit_code == 0
-    assert project(story.history()).champion == "1"
+    assert state_of(story.history()).champion == "1"
 
 
 @pytest.mark.slow
@@ -544,7 +567,7 @@ def test_the_ledger_never_touches_the_checkout(story: Story) -> None:
 def test_adopting_goes_through_the_ledger_once_there_is_one(story: Story) -> None:
     story.promote()
     story.adopt_version("1")
-    state = project(story.history())
+    state = state_of(story.history())
     assert state.decision is not None
     assert (state.champion, state.decision.event, state.decision.reason) == ("1", "adopt", "taken in by hand")
     assert story.aliases()["champion"] == "1"
@@ -566,7 +589,7 @@ def test_a_registry_that_fails_half_way_is_caught_up_with_later(
             story.promote()
     assert story.aliases() == {"champion": "1"}
     assert story.promote().exit_code == 0
-    assert (story.aliases()["champion"], project(story.history()).open) == ("2", None)
+    assert (story.aliases()["champion"], state_of(story.history()).open) == ("2", None)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from mlops_ci.core.gate.compare import compare, compare_scalars
 from mlops_ci.core.gate.messages import sentence
 from mlops_ci.core.policy import MetricPolicy, Policy
 from mlops_ci.core.verdict import Finding, Outcome, Result
+from mlops_ci.core.wording import next_step
 
 
 def pair(n, gained, lost):
@@ -142,3 +143,12 @@ def test_an_unchanged_loss_still_points_downwards():
     policy = Policy(metrics={"log_loss": MetricPolicy(metric="log_loss", margin=0.01)})
     one = compare_scalars({"log_loss": 0.3}, {"log_loss": 0.3}, policy, same_model=True).findings[0]
     assert (one.outcome, one.greater_is_better) == (Outcome.UNCHANGED, False)
+
+
+def test_an_open_gain_names_no_margin_and_single_numbers_ask_for_predictions():
+    verdict = compare_scalars({"accuracy": 0.78}, {"accuracy": 0.8}, rule())
+    assert verdict.findings[0].message == (
+        "accuracy looks 0.020 better, but one number of each model cannot tell a real change from chance."
+    )
+    assert verdict.notices[-1].startswith("Not settled: accuracy. Single numbers cannot prove")
+    assert "one row per id" in next_step(verdict, "", None, approvable=False)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from mlops_ci.api_drift import drift, profile
-from mlops_ci.core.drift.profile import InvalidProfileError, Profile
+from mlops_ci.core.drift.column_profile import InvalidProfileError
+from mlops_ci.core.drift.profile import Profile
 from mlops_ci.errors import EvidenceError, UsageError
 
 
@@ -291,7 +292,7 @@ class TestBadInput:
         assert sum(column.drifted for column in report.columns) <= 2
 
     def test_not_a_table(self):
-        with pytest.raises(UsageError, match="is no table"):
+        with pytest.raises(UsageError, match="is not a table"):
             drift([1, 2], {"x": [1]})
 
     def test_a_damaged_profile(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mlops_ci.core.history import disagreements, passages, statement, trace
+from mlops_ci.core.history import disagreements, statement, trace, version_histories
 from mlops_ci.core.ledger import Entry, History, extended, parse
 
 
@@ -56,7 +56,7 @@ HISTORY = long_history(60)
 def test_from_a_training_files_checksum_to_when_it_was_deployed() -> None:
     (only,) = trace(HISTORY, f"{42:032x}.dir")
     assert only.version == "42"
-    assert [(event.what, event.time) for event in only.happenings] == [
+    assert [(event.what, event.time) for event in only.events] == [
         ("promoted", "2026-01-01T00:42:00Z"),
         ("deployed", "2026-01-01T00:42:00Z"),
         ("replaced", "2026-01-01T00:43:00Z"),
@@ -82,11 +82,11 @@ def test_and_back_from_version_commit_run_digest_and_path() -> None:
 
 def test_a_rollback_is_in_the_way_of_both_versions() -> None:
     (out,) = trace(HISTORY, "50")
-    assert [event.what for event in out.happenings] == ["promoted", "deployed", "rolled back"]
-    assert out.happenings[-1].actor == "grace"
-    assert out.happenings[-1].detail == "to version 49: alarms"
+    assert [event.what for event in out.events] == ["promoted", "deployed", "rolled back"]
+    assert out.events[-1].actor == "grace"
+    assert out.events[-1].detail == "to version 49: alarms"
     (back,) = trace(HISTORY, "49")
-    assert [event.what for event in back.happenings] == [
+    assert [event.what for event in back.events] == [
         "promoted",
         "deployed",
         "replaced",
@@ -107,7 +107,7 @@ def test_two_hundred_promotions_are_searched_in_well_under_a_second() -> None:
 def test_tags_that_are_not_as_the_ledger_says_are_named() -> None:
     good = {
         one.version: {"digest": one.entry.digests["model"], "anchor": HISTORY.digest_of(one.entry.nonce)}
-        for one in passages(HISTORY)
+        for one in version_histories(HISTORY)
     }
     names = ("digest", "anchor")
     assert disagreements(HISTORY, good, names) == []

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_ci.core.ledger import (
-    BrokenLedgerError,
-    Entry,
-    History,
-    clock_ran_back,
-    extended,
-    model_digest,
-    parse,
-    project,
-    promoted_versions,
-)
+from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
+from mlops_ci.core.ledger_state import clock_ran_back, model_digest, promoted_versions, state_of
 
 NAMES = count()
 
@@ -109,50 +100,50 @@ def test_what_is_no_entry_is_refused_by_its_line(line: bytes, said: str) -> None
 def test_keys_of_a_later_minor_version_are_read_over_and_kept() -> None:
     raw = json.loads(written(entry(to="1")).text) | {"canary_share": 0.1}
     history = parse(json.dumps(raw).encode() + b"\n", "m")
-    assert project(history).champion == "1"
+    assert state_of(history).champion == "1"
     assert b"canary_share" in extended(history, entry(to="2"))
 
 
 def test_an_intent_is_true_from_when_it_is_written() -> None:
-    state = project(written(entry(to="1")))
+    state = state_of(written(entry(to="1")))
     assert (state.champion, state.previous) == ("1", None)
     assert state.open is not None
-    assert project(history_of(("promote", "1"))).open is None
-    assert project(History()).champion is None
+    assert state_of(history_of(("promote", "1"))).open is None
+    assert state_of(History()).champion is None
 
 
 def test_a_withdrawn_intent_never_was() -> None:
     first, second = entry(to="1"), entry(to="2")
     done = entry(phase="committed", intent=first.nonce)
     withdrawn = entry(phase="abandoned", intent=second.nonce)
-    state = project(written(first, done, second, withdrawn))
+    state = state_of(written(first, done, second, withdrawn))
     assert (state.champion, state.open) == ("1", None)
     assert promoted_versions(written(first, done, second, withdrawn)) == {"1"}
 
 
 def test_rolling_back_twice_goes_back_twice_and_never_to_what_was_rolled_back() -> None:
     moves = [("promote", "1"), ("promote", "2"), ("promote", "3")]
-    assert project(history_of(*moves)).previous == "2"
-    once = project(history_of(*moves, ("rollback", "2")))
+    assert state_of(history_of(*moves)).previous == "2"
+    once = state_of(history_of(*moves, ("rollback", "2")))
     assert (once.champion, once.previous, set(once.rolled_back)) == ("2", "1", {"3"})
-    twice = project(history_of(*moves, ("rollback", "2"), ("rollback", "1")))
+    twice = state_of(history_of(*moves, ("rollback", "2"), ("rollback", "1")))
     assert (twice.champion, twice.previous, set(twice.rolled_back)) == ("1", None, {"2", "3"})
 
 
 def test_a_rollback_over_several_takes_all_of_them_out() -> None:
-    state = project(history_of(("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "1")))
+    state = state_of(history_of(("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "1")))
     assert (state.champion, state.previous, set(state.rolled_back)) == ("1", None, {"2", "3"})
 
 
 def test_what_is_promoted_again_is_not_rolled_back_any_more() -> None:
     moves = [("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "2")]
-    state = project(history_of(*moves))
+    state = state_of(history_of(*moves))
     assert (state.champion, state.previous, state.rolled_back) == ("2", "1", {})
 
 
 def test_a_rollback_to_a_version_that_was_rolled_back_takes_the_present_one_out() -> None:
     moves = [("promote", "1"), ("promote", "2"), ("rollback", "1"), ("rollback", "2")]
-    state = project(history_of(*moves))
+    state = state_of(history_of(*moves))
     assert (state.champion, set(state.rolled_back)) == ("2", {"1"})
 
 
@@ -160,13 +151,13 @@ def test_environments_and_foreign_events_are_apart() -> None:
     history = written(
         entry(to="1"), entry(to="7", environment="staging"), entry("canary_started", to="9"), entry("retrain")
     )
-    assert project(history).champion == "1"
-    assert project(history, "staging").champion == "7"
+    assert state_of(history).champion == "1"
+    assert state_of(history, "staging").champion == "7"
 
 
 def test_order_is_that_of_lines_whatever_the_clocks_said() -> None:
     history = written(entry(to="1", time="2030-01-01T00:00:00Z"), entry(to="2", time="2020-01-01T00:00:00Z"))
-    assert project(history).champion == "2"
+    assert state_of(history).champion == "2"
     assert clock_ran_back(history)
     assert not clock_ran_back(history_of(("promote", "1")))
 
@@ -174,10 +165,10 @@ def test_order_is_that_of_lines_whatever_the_clocks_said() -> None:
 def test_the_deployment_of_the_decision_in_force_counts() -> None:
     one, two = entry(to="1"), entry(to="2")
     served = entry(phase="deployed", intent=one.nonce, ok=True)
-    assert project(written(one, served)).deployed == served.__class__(
+    assert state_of(written(one, served)).deployed == served.__class__(
         **{**vars(served), "previous": written(one).head}
     )
-    assert project(written(one, served, two)).deployed is None
+    assert state_of(written(one, served, two)).deployed is None
 
 
 def test_the_model_of_a_version_is_the_one_last_promoted_under_its_number() -> None:
@@ -190,7 +181,7 @@ def test_the_model_of_a_version_is_the_one_last_promoted_under_its_number() -> N
 def test_whatever_happens_the_champion_is_the_last_target_and_previous_is_another(
     moves: list[tuple[str, str]],
 ) -> None:
-    state = project(history_of(*moves))
+    state = state_of(history_of(*moves))
     assert state.champion == (moves[-1][1] if moves else None)
     assert state.champion not in state.rolled_back
     assert state.previous is None or state.previous != state.champion

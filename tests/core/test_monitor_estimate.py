@@ -8,7 +8,8 @@ from sklearn import metrics as skm
 
 from mlops_ci.core.monitor.calibrate import calibration_error, chosen, fitted
 from mlops_ci.core.monitor.delayed_labels import Miss, learned, miss_of
-from mlops_ci.core.monitor.estimate import basis_of, cells_of, doubts_of, estimated, values
+from mlops_ci.core.monitor.estimate import basis_of, doubts_of, estimated
+from mlops_ci.core.monitor.expected import cells_of, values
 
 
 def world(seed: int, n: int, shift: float = 0.0, *, power: float = 1.0):

@@ -24,7 +24,7 @@ def test_lengths():
         14 * DAY,
     ]
     for text in ("0d", "1", "d", "1y", "-1d"):
-        with pytest.raises(InvalidLengthError, match="is no length of time"):
+        with pytest.raises(InvalidLengthError, match="is not a length of time"):
             length_of(text)
 
 

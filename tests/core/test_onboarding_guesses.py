@@ -6,8 +6,8 @@ import pytest
 from mlops_ci.core.evidence import Evaluation, evaluation
 from mlops_ci.core.onboarding.columns import is_predictions, meaning
 from mlops_ci.core.onboarding.facts import Table
-from mlops_ci.core.onboarding.holdout import judge
-from mlops_ci.core.onboarding.proposal import settling_margin
+from mlops_ci.core.onboarding.holdout import check_holdout
+from mlops_ci.core.onboarding.metrics import settling_margin
 from mlops_ci.core.onboarding.scalars import gateable
 from mlops_ci.core.onboarding.settings_text import quoted
 from mlops_ci.core.policy import MetricPolicy, Policy
@@ -47,6 +47,24 @@ def test_a_target_with_fractions_is_a_regression() -> None:
     assert meaning(table("id y_true y_pred", numbers="y_true y_pred")).task == "numbers"
     assert meaning(table("id y_true y_pred", y_true=10, y_pred=9)).task == "classes"
     assert not is_predictions(table("id price area"))
+
+
+def test_a_target_of_its_own_name_is_known_by_its_values() -> None:
+    intents = frozenset({"book", "cancel", "refund"})
+    values = {"intent": intents, "prediction": intents, "locale": frozenset({"de", "en"})}
+    columns = ("message", "locale", "intent", "prediction")
+    one = Table(path="p.csv", columns=columns, rows=9, distinct={"message": 9, "intent": 3}, values=values)
+    found = meaning(one)
+    assert found.parts == {"id": "message", "target": "intent", "prediction": "prediction"}
+    assert found.task == "classes"
+    assert is_predictions(one)
+
+
+def test_a_target_with_fractions_is_known_where_no_other_column_has_some() -> None:
+    one = table("sample quality predicted", numbers="quality predicted")
+    assert meaning(one).parts == {"id": "sample", "target": "quality", "prediction": "predicted"}
+    assert meaning(one).task == "numbers"
+    assert not is_predictions(table("sample alcohol quality predicted", numbers="alcohol quality predicted"))
 
 
 def test_scalars_know_their_direction_and_training_is_left_out() -> None:
@@ -118,15 +136,15 @@ def policy(margin: float, metric: str = "accuracy") -> Policy:
     ],
 )
 def test_would_this_gate_ever_be_conclusive(n: int, margin: float, metric: str, state: str) -> None:
-    (check,) = judge(rows(n, 10), policy(margin, metric))
+    (check,) = check_holdout(rows(n, 10), policy(margin, metric))
     assert check.state == state, check.message
 
 
 def test_the_disagreement_is_measured_where_both_are_known() -> None:
-    (check,) = judge(rows(1_000, 10), policy(0.01), rows(1_000, 20))
+    (check,) = check_holdout(rows(1_000, 10), policy(0.01), rows(1_000, 20))
     assert (check.state, "1.0%" in check.message) == ("ok", True)
 
 
 def test_few_groups_never_settle_anything() -> None:
-    found = list(judge(rows(4_000, 10, group=np.arange(4_000) % 19), policy(0.01)))
+    found = list(check_holdout(rows(4_000, 10, group=np.arange(4_000) % 19), policy(0.01)))
     assert [check.state for check in found] == ["failed", "ok"]

@@ -8,8 +8,9 @@ import yaml
 from mlops_ci.core.onboarding.columns import Meaning
 from mlops_ci.core.onboarding.facts import Facts, ProjectFact, StageFact
 from mlops_ci.core.onboarding.production import WATCHES, production_rows, to_do, training_data
-from mlops_ci.core.onboarding.workflow_rules import judge
+from mlops_ci.core.onboarding.workflow_rules import check_workflow
 from mlops_ci.core.onboarding.workflows import Values, filled, gitlab_include, without_retraining
+from mlops_ci.core.table_files import TABLE_SUFFIXES
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "workflows" / "github"
 ACTION = "acme/mlops-ci@" + "a" * 40
@@ -22,7 +23,7 @@ def template(name: str, *schemes: str) -> str:
 
 @pytest.mark.parametrize("name", WATCHES)
 def test_what_init_writes_has_no_pitfall(name: str) -> None:
-    found = judge("w.yml", yaml.safe_load(template(name, "s3")))
+    found = check_workflow("w.yml", yaml.safe_load(template(name, "s3")))
     assert [(check.state, check.message) for check in found] == [
         ("ok", "runs mlops-ci, and has none of the known pitfalls")
     ]
@@ -126,3 +127,13 @@ def test_gitlab_is_told_the_schedules_and_the_commands_of_what_was_chosen() -> N
     bare = gitlab_include("acme/mlops-ci@1.2.0", promote=False)
     assert "MLOPS_CI_RUN" not in bare
     assert yaml.safe_load(bare)["include"] == [{"component": "$CI_SERVER_FQDN/acme/mlops-ci/gitlab@1.2.0"}]
+
+
+@pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
+def test_training_data_is_found_in_every_format_that_is_read(suffix: str) -> None:
+    table = f"data/train{suffix}"
+    train = StageFact(address="train", deps=("src/train.py", table), outs=("model.pkl",))
+    project = ProjectFact(stages=(train,))
+    facts = Facts(name="shop", projects=(project,), tracked=(table,))
+    assert training_data(facts, project, "model.pkl") == (table, table)
+    assert training_data(facts, project, "other.pkl") == ("", table)

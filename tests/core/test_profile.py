@@ -11,7 +11,8 @@ import pytest
 from mlops_ci.adapters.data.profiling import profile_table
 from mlops_ci.adapters.data.tables import ArrowTable
 from mlops_ci.api_drift import drift, profile
-from mlops_ci.core.drift.profile import COLUMN_BYTES, InvalidProfileError, Profile
+from mlops_ci.core.drift.column_profile import InvalidProfileError
+from mlops_ci.core.drift.profile import COLUMN_BYTES, Profile
 
 
 def table(seed: int, n: int) -> pa.Table:

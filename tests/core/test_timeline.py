@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from mlops_ci.core.history import passages
+from mlops_ci.core.history import version_histories
 from mlops_ci.core.ledger import Entry, History, extended, parse
 from mlops_ci.core.timeline import Seen, Serving, servings_of, windows_of
 
@@ -118,8 +118,8 @@ def test_windows_carry_the_interval_around_the_holdouts_value_and_what_was_raise
 
 
 def happenings(written: Written, version: str) -> list[tuple[str, str]]:
-    (one,) = [one for one in passages(written.history) if one.version == version]
-    return [(event.what, event.detail) for event in one.happenings]
+    (one,) = [one for one in version_histories(written.history) if one.version == version]
+    return [(event.what, event.detail) for event in one.events]
 
 
 def test_a_retraining_is_told_of_the_version_that_it_was_about_and_of_what_came_of_it() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops_ci.core.onboarding.workflow_rules import judge
+from mlops_ci.core.onboarding.workflow_rules import check_workflow
 from mlops_ci.core.onboarding.workflows import Values, filled
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ CHECKOUT = "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"
 
 
 def states(text: str) -> dict[str, str]:
-    return {check.message: check.state for check in judge("w.yml", yaml.safe_load(text))}
+    return {check.message: check.state for check in check_workflow("w.yml", yaml.safe_load(text))}
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_each_pitfall_is_found(old: str, new: str, state: str, said: str) -> Non
 
 
 def test_a_workflow_of_something_else_is_left_alone() -> None:
-    assert judge("ci.yml", yaml.safe_load("on: push\njobs: {a: {steps: [{run: make}]}}")) == []
-    assert judge("ci.yml", ["no", "workflow"]) == []
+    assert check_workflow("ci.yml", yaml.safe_load("on: push\njobs: {a: {steps: [{run: make}]}}")) == []
+    assert check_workflow("ci.yml", ["no", "workflow"]) == []
 
 
 def test_a_call_of_the_reusable_gate_is_judged_too() -> None:

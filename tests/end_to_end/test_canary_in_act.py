@@ -17,6 +17,7 @@ import pytest
 from act import Hub, Run, export_action
 from fakes.git_server import GitServer
 from fakes.github import GitHub
+from forge_demo import demo_on_forge
 from mlflow_parts import Server, emptied
 
 from mlops_ci.adapters.ledger import GitLedger
@@ -114,10 +115,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
     served.mkdir()
     with GitHub() as github:
         hub = Hub(folder, github)
-        demo = DemoRepository(folder / "demo")
-        demo.make()
-        demo.run("git", "remote", "set-url", "origin", str(hub.remote))
-        demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
+        demo = demo_on_forge(hub, folder / "demo")
         shutil.copytree(WORKFLOWS, demo.work_tree / ".github" / "workflows")
         looking = demo.work_tree / ".github" / "workflows" / "canary.yml"
         shipped = looking.read_text()

@@ -22,7 +22,8 @@ from ledger_parts import git
 
 from mlops_ci.adapters.ledger import GitLedger
 from mlops_ci.core.canary.state import canaries
-from mlops_ci.core.ledger import Entry, History, project
+from mlops_ci.core.ledger import Entry, History
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.core.monitor.record import watched
 from mlops_ci.settings import json_schema
 
@@ -173,7 +174,7 @@ def test_what_the_retraining_made_is_better_on_the_same_requests(told: Told) -> 
 
 
 def test_the_last_version_serves_and_the_registry_agrees_with_the_ledger(told: Told) -> None:
-    state = project(told.history)
+    state = state_of(told.history)
     assert (state.champion, list(state.stack)) == ("5", ["1", "2", "4", "5"])
     router = json.loads((told.folder / "production" / "router.json").read_text())
     assert router == {"shares": {"5": 1.0}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from act import Hub, Run, export_action
+from act import Hub, Run, calling, export_action
 from fakes.git_server import GitServer
 from fakes.github import GitHub
+from forge_demo import adopt_champion, demo_on_forge
 from ledger_parts import git
 from mlflow_parts import Server, emptied
 
@@ -28,17 +28,8 @@ ROOT = Path(__file__).parents[2]
 # The workflows that `init` writes, as they are.
 WORKFLOWS = ROOT / "templates" / "workflows" / "github"
 ONE_JOB, TWO_JOBS = "mlops-ci-one-job", "mlops-ci"
-# A caller of the reusable workflow, as its first lines say.
-CALLER = """\
-name: calling
-on: pull_request
-jobs:
-  mlops-ci:
-    permissions: {contents: read, pull-requests: write}
-    uses: OWNER/mlops-ci/.github/workflows/gate.yml@REF
-    with:
-      mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
-"""
+URI = "mlflow-tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}"
+CALLER = calling("gate", "{contents: read, pull-requests: write}", URI, on="pull_request")
 
 
 @dataclass(frozen=True)
@@ -79,10 +70,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
     folder = tmp_path_factory.mktemp("shop")
     with GitHub() as github:
         hub = Hub(folder, github)
-        demo = DemoRepository(folder / "demo")
-        demo.make()
-        demo.run("git", "remote", "set-url", "origin", str(hub.remote))
-        demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
+        demo = demo_on_forge(hub, folder / "demo")
         shutil.copytree(WORKFLOWS, demo.work_tree / ".github" / "workflows")
         (demo.work_tree / ".github" / "workflows" / "calling.yml").write_text(CALLER)
         (demo.work_tree / "requirements.txt").write_text("pyyaml\nscikit-learn==1.6.1\n")
@@ -90,9 +78,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         subprocess.run([sys.executable, "-m", "venv", str(folder / "theirs")], check=True)
         python = folder / "theirs" / "bin"
         demo.first_version()
-        env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_server.uri}
-        adopt = ["adopt", "--from-pipeline", "--pipeline-python", sys.executable]
-        subprocess.run([sys.executable, "-m", "mlops_ci", *adopt], cwd=demo.work_tree, env=env, check=True)
+        adopt_champion(demo, mlflow_server.uri)
         yield Shop(hub, demo, mlflow_server, export_action(ROOT, folder / "action"), python)
         shutil.rmtree(folder / "runs", ignore_errors=True)
         assert github.violations == []

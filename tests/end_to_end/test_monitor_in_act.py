@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from act import Hub, Run, calling, export_action
 from fakes.github import GitHub
+from forge_demo import adopt_champion, demo_on_forge
 from mlflow_parts import Server, emptied
 from production_rows import DATA, newer, served
 
@@ -64,10 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
     folder = tmp_path_factory.mktemp("watched")
     with GitHub() as github:
         hub = Hub(folder, github)
-        demo = DemoRepository(folder / "demo")
-        demo.make()
-        demo.run("git", "remote", "set-url", "origin", str(hub.remote))
-        demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
+        demo = demo_on_forge(hub, folder / "demo")
         tree = demo.work_tree
         shutil.copytree(WORKFLOWS, tree / ".github" / "workflows")
         retraining = tree / ".github" / "workflows" / "retrain.yml"
@@ -84,9 +81,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Server) -> Ite
         (tree / "production").mkdir()
         (tree / "production" / "served.csv").write_text(served(4, broken=True))
         demo.first_version()
-        env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_server.uri}
-        adopt = ["adopt", "--from-pipeline", "--pipeline-python", sys.executable]
-        subprocess.run([sys.executable, "-m", "mlops_ci", *adopt], cwd=tree, env=env, check=True)
+        adopt_champion(demo, mlflow_server.uri)
         yield Shop(
             hub, demo, mlflow_server, export_action(ROOT, folder / "action"), Path(sys.executable).parent
         )

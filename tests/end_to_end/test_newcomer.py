@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from act import PASSED_ON, STAND_INS, Hub, _act, _free_port, _stand_ins, export_action
 from fakes.github import GitHub
+from forge_demo import demo_on_forge
 from terminal import Terminal
-
-from mlops_ci.demo.repository import DemoRepository
 
 pytestmark = pytest.mark.e2e
 
@@ -41,10 +40,7 @@ def github_with_models(tmp_path: Path) -> Iterator[tuple[Hub, Path]]:
     home.mkdir()
     with GitHub() as github:
         hub = Hub(tmp_path, github)
-        demo = DemoRepository(tmp_path / "made")
-        demo.make()
-        demo.run("git", "remote", "set-url", "origin", str(hub.remote))
-        demo.dvc("remote", "modify", "storage", "url", str(demo.folder / "storage"))
+        demo = demo_on_forge(hub, tmp_path / "made")
         (demo.work_tree / "mlops-ci.yaml").unlink()
         (demo.work_tree / "requirements.txt").write_text("joblib\nnumpy\npyyaml\nscikit-learn==1.6.1\n")
         demo.first_version()

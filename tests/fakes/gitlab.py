@@ -73,7 +73,7 @@ class GitLab:
     def _answer(self, request: Request) -> Response:
         if self.broken:
             return _json({"message": "502 Bad Gateway"}, 502)
-        if request.headers.get("PRIVATE-TOKEN") != "t":
+        if request.headers.get("Authorization") != "Bearer t":
             return _json({"message": "401 Unauthorized"}, 401)
         if self.readonly and request.method != "GET":
             return _json({"message": "403 Forbidden"}, 403)

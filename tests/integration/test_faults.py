@@ -17,7 +17,7 @@ from real_parts import s3_store
 
 from benchmarks.faults import cases
 from mlops_ci.adapters.mlflow.registry import MlflowRegistry
-from mlops_ci.core.ledger import project
+from mlops_ci.core.ledger_state import state_of
 from mlops_ci.errors import ServiceError
 
 PUSH = 5
@@ -58,7 +58,7 @@ def test_a_ledger_that_breaks_when_it_is_written(
         assert "git-receive-pack" in proxy.seen[PUSH]
         proxy.arm()
     story.reconcile(merged=False)
-    state = project(story.history())
+    state = state_of(story.history())
     assert story.aliases()["champion"] == (state.champion or "1")
     assert state.open is None
     assert story.promote().exit_code == 0

@@ -6,22 +6,24 @@ from dataclasses import replace
 import pytest
 from sample_reports import GOOD, MODEL, SLICES, SOURCE, STATES, finding, report
 
+from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.core.gate.decision import decide
 from mlops_ci.core.policy import MetricPolicy, Policy
+from mlops_ci.errors import PipelineError
 from mlops_ci.render import render
 
 FIRST = {
     "pass": "### ✅ malware-detector: no worse than champion v12",
     "better": "### ✅ malware-detector: better than champion v12: recall 0.912 → 0.934, a gain of 0.022",
     "fail": "### ❌ malware-detector: merging this makes the model worse: recall 0.912 → 0.897, a loss of 0.015, more than the margin 0.005, and 1 more",
-    "held": "### ✋ malware-detector: waiting for approval: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
-    "approved": "### ✅ malware-detector: approved by alice: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
+    "held": "### ✋ malware-detector: waiting for approval: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows are too few to tell",
+    "approved": "### ✅ malware-detector: approved by alice: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows are too few to tell",
     "needs-approval": "### ✋ malware-detector: waiting for approval: this change edits <code>mlops-ci.yaml</code>",
-    "notice": "### ✅ malware-detector: not settled, but merging is allowed: every estimate is inside its margin",
-    "blocked": "### ⛔ malware-detector: blocked, not proven to be safe: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows cannot tell",
+    "notice": "### ✅ malware-detector: not settled, but merging is allowed: no measured loss is larger than its margin",
+    "blocked": "### ⛔ malware-detector: blocked, not proven to be safe: recall looks 0.008 worse, outside the margin 0.005, and 4,812 rows are too few to tell",
     "error": "### 🚫 malware-detector: could not tell whether merging is safe: the holdout changed: 120 rows are new, 4,700 are gone, 0 have another label; 112 rows in common are too few to compare on",
-    "unchanged": "### ✅ malware-detector: unchanged, it answers as champion v12 does",
-    "no-champion": "### ✅ malware-detector: nothing is in production yet, so there is nothing to make worse",
+    "unchanged": "### ✅ malware-detector: unchanged, it makes the same predictions as champion v12",
+    "no-champion": "### ✅ malware-detector: there is no champion yet, so there is nothing to compare with",
     "point-only": "### ✋ malware-detector: waiting for approval: recall looks 0.0070 worse, outside the margin 0.0050",
 }
 
@@ -49,7 +51,7 @@ def test_every_state_says_what_to_do_next(state: str) -> None:
     ("approved", "counts for this commit only"),
     ("notice", "Merging is allowed"),
     ("no-champion", "<code>mlops-ci adopt</code>"),
-    ("pass", "merging is safe"),
+    ("pass", "this is safe to merge"),
 ])  # fmt: skip
 def test_the_next_step_of_a_verdict(state: str, said: str) -> None:
     assert said in open_part(render(STATES[state], "comment"))
@@ -172,3 +174,21 @@ def test_the_mark_of_a_section_never_reaches_the_reader() -> None:
     for form in ("comment", "markdown"):
         text = render(STATES["fail"], form)
         assert not any(ord(char) < 32 and char != "\n" for char in text)
+
+
+def test_the_output_of_a_failed_stage_is_a_block_below_the_reason() -> None:
+    error = PipelineError(
+        "stage 'train' failed: `python train.py` exited with 1\n  | Traceback <most recent>:\n  |   x = *1*",
+        remedy="Run `dvc repro train` and fix the stage.",
+    )
+    failed = could_not_tell(MODEL, error, SOURCE)
+    comment = render(failed, "comment")
+    reason = "stage 'train' failed: <code>python train.py</code> exited with 1"
+    assert comment.startswith(
+        f"### 🚫 {MODEL}: could not tell whether merging is safe: {reason}\n\n<pre>Traceback"
+    )
+    assert "<pre>Traceback &#60;most recent&#62;:\n  x = &#42;1&#42;</pre>" in comment
+    assert comment.count("exited with") == 1
+    assert "\n   Traceback <most recent>:\n     x = *1*\n\n-> Run" in render(failed, "text")
+    page = render(failed, "html")
+    assert '<pre tabindex="0">Traceback &lt;most recent&gt;:\n  x = *1*</pre>' in page

@@ -43,7 +43,8 @@ from mlops_ci.adapters.ports import Columns, Evidence
 from mlops_ci.adapters.report_files import read_reports
 from mlops_ci.commands.error_report import could_not_tell
 from mlops_ci.core.bundle import Manifest, folder_name
-from mlops_ci.core.drift.profile import InvalidProfileError, Profile
+from mlops_ci.core.drift.column_profile import InvalidProfileError
+from mlops_ci.core.drift.profile import Profile
 from mlops_ci.core.judgement import Judgement
 from mlops_ci.core.ledger import BrokenLedgerError, Entry, History, extended, parse
 from mlops_ci.core.lineage import DataFile, Lineage, Stage

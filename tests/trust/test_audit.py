@@ -75,7 +75,7 @@ def test_a_known_vulnerability_fails_and_is_named(tmp_path: Path, service: str) 
     assert audit(tmp_path, service, "tiny==1.0", "other==2.0") == (
         1,
         [
-            "audit: tiny 1.0: GHSA-test, mended in 1.1",
+            "audit: tiny 1.0: GHSA-test, fixed in 1.1",
             "audit: 2 packages looked up, 1 known vulnerabilities",
         ],
     )

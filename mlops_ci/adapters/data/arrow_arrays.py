@@ -1,4 +1,4 @@
-"""From Arrow columns to numpy arrays, without pandas.
+"""Converts Arrow columns to numpy arrays, without pandas.
 
 `pyarrow`'s own ``to_numpy`` imports pandas wherever it is installed; views of the buffers do not,
 and copy nothing.
@@ -40,7 +40,7 @@ def as_array(column: Any) -> Any:
 
 
 def valid_mask(array: Any) -> Array | None:
-    """Return where an Arrow array has a value, shape (n,) of bool; None where it has one everywhere."""
+    """Return the mask of non-NULL values, shape (n,) of bool; None if no value is NULL."""
     if array.null_count == 0:
         return None
     if pa.types.is_null(array.type):
@@ -49,7 +49,7 @@ def valid_mask(array: Any) -> Array | None:
 
 
 def primitive(array: Any) -> Array:
-    """View the values of a fixed-width Arrow array, shape (n,); what a NULL holds is not defined.
+    """View the values of a fixed-width Arrow array, shape (n,); the values of NULLs are undefined.
 
     Booleans are unpacked (a copy); times are the integers that stand for them.
     """
@@ -64,7 +64,7 @@ def primitive(array: Any) -> Array:
 
 
 def to_numpy(column: Any) -> Array:
-    """Return an Arrow column as a numpy array that keeps missing values recognisable.
+    """Return an Arrow column as a numpy array with NaN, NaT or None for missing values.
 
     Integers stay integers; with NULLs they become floats with NaN, or objects where a float would
     round them. Times become ``datetime64`` (NaT), text and booleans with NULLs objects (None), lists
@@ -86,7 +86,7 @@ def to_numpy(column: Any) -> Array:
 
 
 def parse_scores(values: Array) -> Array:
-    """Return texts that are all JSON lists of numbers as a 2-D array, shape (n, k); others as they are."""
+    """Parse texts that are all JSON lists of numbers to an array, shape (n, k); return others as they are."""
     if values.dtype != object or len(values) == 0:
         return values
     first = values[0]

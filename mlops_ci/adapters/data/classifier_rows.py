@@ -1,4 +1,4 @@
-"""A sample of the rows of two tables as one matrix, for the domain classifier."""
+"""Samples rows of two tables into one numeric matrix, for the domain classifier."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEVELS = 100
 def classify(
     reference: Any, current: Any, settings: DriftSettings
 ) -> tuple[DomainClassifier | None, list[str]]:
-    """Train the domain classifier on up to 5,000 random rows a side; return it, and what is to be said."""
+    """Train the domain classifier on up to 5,000 random rows per side; return it, and notices."""
     if any(isinstance(side, Profile) or str(side).endswith(".json") for side in (reference, current)):
         return None, ["no domain classifier: a profile has no rows"]
     with open_table(reference) as one, open_table(current) as two:
@@ -54,7 +54,7 @@ def classify(
 
 
 def _usable(dtype: Any) -> bool:
-    """Return whether a column is a feature: times only run on, and nested values are none."""
+    """Return whether a column can be a feature: times (which only increase) and nested values cannot."""
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
     return bool(

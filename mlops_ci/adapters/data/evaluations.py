@@ -1,4 +1,4 @@
-"""Predictions files in, evaluations out; and the one Parquet layout in which evaluations are kept."""
+"""Reads predictions files as evaluations, and stores evaluations in one fixed Parquet layout."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mlops_ci.errors import HoldoutError, PredictionsError
 LAYOUT = "1"
 PER_ROW = "column."
 PER_CLASS = "score."
+_PLAIN = ("target", "prediction", "group", "weight", "time")
 
 
 class EvaluationFiles:
@@ -35,7 +36,7 @@ class EvaluationFiles:
             "weight": columns.weight,
         }
         needed = [columns.id, *scores, *columns.further, *(name for name in single.values() if name)]
-        for name in needed:
+        for name in (*needed, *([columns.time] if columns.time else ())):
             if name not in present and (name in columns.required or name == columns.id):
                 raise _missing(path, name, present)
         table = self._frames.read(
@@ -46,12 +47,14 @@ class EvaluationFiles:
         parts["score"] = _scores(table, scores)
         parts["score_labels"] = _class_labels(scores) if len(scores) > 1 else ()
         parts["id"] = table[columns.id]
+        if columns.time and columns.time in present:
+            parts["time"] = _moments(path, columns.time, parts["id"])
         if labels is not None:
             parts["target"] = self._join(path, canonical(parts["id"]), labels, columns)
         try:
             return evaluation(columns=further, **parts)
         except InvalidEvaluationError as error:
-            raise PredictionsError(f"{path}: {error}", remedy="mend the stage that writes it") from None
+            raise PredictionsError(f"{path}: {error}", remedy="fix the stage that writes it") from None
 
     def _join(self, path: Path, ids: Array, labels: Path, columns: Columns) -> Array:
         """Return the labels of the holdout file for these ids."""
@@ -86,9 +89,7 @@ class EvaluationFiles:
             )
         table = self._frames.read(path, None, text=["id"])
         per_class = [name for name in present if name.startswith(PER_CLASS)]
-        parts: dict[str, Any] = {
-            name: table[name] for name in ("id", "target", "prediction", "group", "weight") if name in table
-        }
+        parts: dict[str, Any] = {name: table[name] for name in ("id", *_PLAIN) if name in table}
         parts["score"] = _scores(table, per_class or (["score"] if "score" in table else []))
         parts["score_labels"] = [name.removeprefix(PER_CLASS) for name in per_class]
         further = {n.removeprefix(PER_ROW): table[n] for n in present if n.startswith(PER_ROW)}
@@ -103,7 +104,7 @@ class EvaluationFiles:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         arrays: dict[str, Array] = {"id": one.id}
-        for name in ("target", "prediction", "group", "weight"):
+        for name in _PLAIN:
             values = getattr(one, name)
             if values is not None:
                 arrays[name] = values
@@ -118,6 +119,21 @@ class EvaluationFiles:
         pq.write_table(table.replace_schema_metadata({"mlops_ci.layout": LAYOUT}), path, compression="zstd")
 
 
+def _moments(path: Path, column: str, ids: Array) -> Array:
+    """Return when each row was; a row without a time is an error, as in every column that is named."""
+    from mlops_ci.adapters.data.timestamps import GONE, times_of  # noqa: PLC0415 (pyarrow)
+
+    found = times_of(path, column, "evaluation.time")
+    gone = found == GONE
+    if gone.any():
+        raise PredictionsError(
+            f"{path}: column '{column}' has {int(gone.sum())} missing or unreadable times, the first in row"
+            f" '{ids[int(np.argmax(gone))]}'",
+            remedy="write a time of every row, or leave `evaluation.time` out",
+        )
+    return found
+
+
 def _scores(table: Any, names: list[str]) -> Array | None:
     present = [name for name in names if name in table]
     if not present:
@@ -128,7 +144,7 @@ def _scores(table: Any, names: list[str]) -> Array | None:
 
 
 def _class_labels(names: list[str]) -> list[str]:
-    """Return the classes that score columns are named after: p_cat, p_dog are of cat and dog."""
+    """Return the classes that score columns are named after: `p_cat` and `p_dog` are those of cat and dog."""
     shared = os.path.commonprefix(names)  # noqa: RUF071 (characters are what we want)
     cut = max(shared.rfind(mark) for mark in "_-. ") + 1
     return [name[cut:] for name in names]

@@ -1,9 +1,7 @@
-"""Reading tables: CSV, Parquet, Feather and JSON lines, to arrays."""
+"""Reads CSV, Parquet, Feather and JSON lines files to numpy arrays; implements the port `Frames`."""
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,28 +11,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.arrow_arrays import empty_as_null, parse_scores, to_numpy
+from mlops_ci.adapters.data.file_formats import (
+    MAX_BYTES,
+    MISSING,
+    check_file,
+    csv_parsing,
+    first_line,
+    require_columns,
+)
 from mlops_ci.core.evidence import canonical
-from mlops_ci.errors import MlopsCiError, PredictionsError
+from mlops_ci.errors import PredictionsError
 
 Array = NDArray[Any]
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".feather": "feather",
-    ".arrow": "feather",
-    ".ipc": "feather",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-}
 MAX_ROWS = 200_000_000
-MAX_BYTES = 8 * 2**30
 _PIECE = 1 << 17
-MISSING = ("", "NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "NaT", "<NA>")
 
 
 class TableReader:
@@ -96,86 +87,6 @@ class TableReader:
         return _names(path, kind)
 
 
-def check_file(path: Path, error: type[MlopsCiError]) -> str:
-    """Return the format of a file (``csv``, ``parquet``, ``feather``, ``json``), or raise `error`."""
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, _neighbours(path), n=1)
-        hint = f"did you mean {path.parent / near[0]}? Else " if near else ""
-        raise error(f"{path} does not exist", remedy=f"{hint}check the path and the stage that writes it")
-    if path.is_dir():
-        raise error(f"{path} is a folder, not a file", remedy="name one file")
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as problem:
-        raise error(
-            f"{path} cannot be opened: {problem.strerror}", remedy="check its permissions"
-        ) from problem
-    if not start:
-        raise error(f"{path} is empty (0 bytes)", remedy="check the stage that writes it")
-    if _unfolded(path) > MAX_BYTES:
-        raise error(f"{path} has more than {MAX_BYTES:,} bytes", remedy="predict on fewer rows")
-    return file_format(path.name, start, error)
-
-
-def _unfolded(path: Path) -> int:
-    """Return a file's size once decompressed, as far as matters: a bomb is read to the limit."""
-    if path.suffix.lower() not in {".gz", ".bz2", ".zst"}:
-        return path.stat().st_size
-    size = 0
-    try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            while size <= MAX_BYTES and (piece := stream.read(1 << 22)):
-                size += len(piece)
-    except (pa.ArrowException, OSError):
-        return 0  # what it is not, its reader will say
-    return size
-
-
-def file_format(name: str, start: bytes, error: type[MlopsCiError]) -> str:
-    """Tell a table's format from its first bytes, or else from its name."""
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start.startswith((b"ARROW1", b"FEA1")):
-        return "feather"
-    suffixes = [
-        suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in {".gz", ".bz2", ".zst"}
-    ]
-    found = FORMATS.get(suffixes[-1] if suffixes else "")
-    if found is None:
-        known = ", ".join(sorted(FORMATS))
-        raise error(f"{name} has no known format", remedy=f"use one of {known}")
-    return found
-
-
-def require_columns(
-    name: str, present: Sequence[str], wanted: Sequence[str], error: type[MlopsCiError]
-) -> None:
-    """Raise `error` if a wanted column is not there, with what is there and the nearest name."""
-    twice = (
-        sorted({column for column in present if list(present).count(column) > 1})
-        if (len(set(present)) < len(present))
-        else []
-    )
-    if twice:
-        raise error(f"{name} has the column '{twice[0]}' twice", remedy="give each column a name of its own")
-    missing = [column for column in wanted if column not in set(present)]
-    if not missing:
-        return
-    near = difflib.get_close_matches(missing[0], present, n=1, cutoff=0.5)
-    listed = ", ".join(present[:30]) + (f" and {len(present) - 30} more" if len(present) > 30 else "")
-    what = f"no column '{missing[0]}'" if len(missing) == 1 else f"no columns {', '.join(map(repr, missing))}"
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise error(f"{name} has {what}; its columns are: {listed}", remedy=f"{hint}name a column that it has")
-
-
-def _neighbours(path: Path) -> list[str]:
-    try:
-        return [item.name for item in path.parent.iterdir()]
-    except OSError:
-        return []
-
-
 def _names(path: Path, kind: str) -> list[str]:
     """Read the schema alone where the format has one."""
     try:
@@ -227,7 +138,7 @@ def _load(path: Path, kind: str, columns: Sequence[str] | None, text: Sequence[s
 
 
 def _bounded(file: Any, columns: Sequence[str] | None) -> Any:
-    """Read a Parquet file in pieces: a small one can unfold to any size."""
+    """Read a Parquet file in pieces: a small file can decompress to any size."""
     if file.metadata.num_rows > MAX_ROWS:
         raise ValueError(f"it says that it has {file.metadata.num_rows:,} rows, more than {MAX_ROWS:,}")
     names = None if columns is None else list(columns)
@@ -261,21 +172,6 @@ def _load_csv(path: Path, columns: Sequence[str] | None, text: Sequence[str]) ->
     )
 
 
-def csv_parsing(name: str) -> Any:
-    """Return pyarrow's options for a CSV (or, by its suffix, tab-separated) file."""
-    from pyarrow import csv  # noqa: PLC0415
-
-    delimiter = "\t" if ".tsv" in Path(name).suffixes else ","
-    return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-
-
-def first_line(problem: BaseException) -> str:
-    """Return the first line of a library's message, at most 200 characters."""
-    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-    # The row itself is data, which reports do not show.
-    return re.sub(r"(Expected \d+ columns, got \d+): .*", r"\1", first)[:200]
-
-
 def _column(column: Any, as_text: bool, kind: str) -> Array:
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if kind == "csv" and is_text:
@@ -287,7 +183,7 @@ def _column(column: Any, as_text: bool, kind: str) -> Array:
 
 
 def _as_text(values: Array) -> Array:
-    """Return values as text, with None where one is missing."""
+    """Return values as text, with None if one is missing."""
     if values.dtype == object:
         kept = [None if value is None else str(value) for value in values.tolist()]
     else:

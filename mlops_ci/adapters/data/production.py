@@ -1,4 +1,4 @@
-"""Production's rows, cut into windows: what came twice, late, from the future or undated is told apart."""
+"""Cuts production's rows into time windows; duplicate, late, future and undated rows are counted apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_ci.adapters.data.frames import require_columns
+from mlops_ci.adapters.data.file_formats import require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
 from mlops_ci.adapters.data.timestamps import GONE, micros, moment, times_of
@@ -106,7 +106,7 @@ def _one_type(parts: Sequence[Any]) -> list[Any]:
 
 
 class _Pieces:
-    """The rows of each window, gathered on disk file by file."""
+    """The rows of each window, collected on disk file by file so that memory stays small."""
 
     def __init__(self, windows: Sequence[Window], folder: Path) -> None:
         self.windows = windows
@@ -115,7 +115,7 @@ class _Pieces:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, path: Path, times: Array, column: str) -> None:
-        """Take the rows of a file that lie in a window."""
+        """Add the rows of a file that lie in a window."""
         if not self.windows:
             return
         length = self.windows[0].end - self.windows[0].start
@@ -198,7 +198,7 @@ def _opened(paths: Sequence[Path]) -> Iterator[Any]:
 
 
 def _united(tables: Sequence[Any]) -> Any:
-    """Put tables together; a column that is of numbers here and of text there becomes text."""
+    """Concatenate tables; a column that is numeric in one and text in another becomes text."""
     try:
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
     except (pa.ArrowTypeError, pa.ArrowInvalid):
@@ -221,7 +221,7 @@ def _common(kinds: set[Any]) -> Any:
 
 
 def _sorted(table: Any, key: str) -> Any:
-    """Order rows by time and then by everything that can be ordered, so that files may come in any order."""
+    """Sort rows by time and then by every sortable column, so that the order of files does not matter."""
     names = sorted(
         name
         for name in table.schema.names
@@ -234,7 +234,7 @@ def _sorted(table: Any, key: str) -> Any:
 
 
 def _once(table: Any, key: str) -> tuple[Any, int]:
-    """Keep the first row of each id; without ids, of each whole row."""
+    """Drop duplicates: keep the first row of each id, or of equal rows if there are no ids."""
     if key in table.schema.names:
         _, first = np.unique(_text(table.column(key)), return_index=True)
     else:
@@ -244,7 +244,7 @@ def _once(table: Any, key: str) -> tuple[Any, int]:
 
 
 def _labelled(table: Any, key: str, target: str, labels: tuple[Array, Any]) -> Any:
-    """Join labels by id; a label that is in the rows already stays where the files have none."""
+    """Join labels by id; a row's own label stays if the label files have none for it."""
     require_columns("monitor.data", table.schema.names, [key], EvidenceError)
     ids, values = labels
     wanted = _text(table.column(key))

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.arrow_arrays import as_array, primitive, valid_mask
 from mlops_ci.adapters.data.tables import Table
-from mlops_ci.core.drift.column_profiles import TextCounter, category_profile, number_profile, time_profile
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.column_profile import ColumnProfile
+from mlops_ci.core.drift.profile import Profile
+from mlops_ci.core.drift.profile_builders import TextCounter, category_profile, number_profile, time_profile
 from mlops_ci.core.drift.sketching import HEAVIEST
 
 Array = NDArray[Any]
@@ -87,7 +88,7 @@ def is_text(dtype: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """How the values of an Arrow type are counted.
+    """How values of an Arrow type are counted: as numbers, times, or text.
 
     Attributes
     ----------
@@ -163,7 +164,7 @@ class _Values:
 
 
 def _plain_bound(value: Any) -> float | int | None:
-    """Return a bound as the counters take it: times in microseconds since 1970; None if it is of no use."""
+    """Return a bound in the counters' units (times in microseconds since 1970); None if it is not usable."""
     if isinstance(value, float):
         return value
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""From what the user names (a file, a glob, a revision, a frame) to a table that can be read."""
+"""Opens what a user names as data (a file, a glob, a revision, a data frame) as a table."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlops_ci.adapters.data.frames import (
-    check_file,
-    file_format,
-    first_line,
-    require_columns,
-)
+from mlops_ci.adapters.data.file_formats import check_file, file_format, first_line, require_columns
 from mlops_ci.adapters.data.profiling import is_text
 from mlops_ci.adapters.data.spooling import spool, spool_csv, spool_json
 from mlops_ci.adapters.data.tables import ArrowTable, ParquetTable, Table, same_schema, unreadable
+from mlops_ci.core.table_files import TABLE_SUFFIXES, is_table
 from mlops_ci.errors import EvidenceError, ServiceError, UsageError
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _GLOB = re.compile(r"[*?\[]")
-_SUFFIXES = (".parquet", ".pq", ".csv", ".tsv", ".feather", ".arrow", ".ipc", ".jsonl", ".ndjson")
 
 
 @contextmanager
@@ -66,7 +61,7 @@ def open_table(source: Any, *, may_be_empty: bool = False) -> Iterator[Table]:
 
 
 def _open_frame(source: Any, scratch: Path) -> Table:
-    """Take a frame in memory without copying it, or spool a stream that can be read only once."""
+    """Open a frame in memory without copying it, or spool a stream that can be read only once."""
     name = f"the {type(source).__module__.split('.')[0]} {type(source).__name__}"
     if isinstance(source, pa.Table):
         return ArrowTable(source, name)
@@ -82,7 +77,7 @@ def _open_frame(source: Any, scratch: Path) -> Table:
     if isinstance(source, dict):
         return ArrowTable(pa.table(source), "the mapping")
     raise UsageError(
-        f"{name} is no table", remedy="give a path, a pandas or polars frame, or an Arrow table or stream"
+        f"{name} is not a table", remedy="give a path, a pandas or polars frame, or an Arrow table or stream"
     )
 
 
@@ -110,11 +105,11 @@ def _open_path(text: str, scratch: Path) -> Table:
         name, _, revision = text.rpartition("@")
         return _open_files([_from_revision(name, revision, scratch)], text, scratch)
     if path.is_dir():
-        files = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file())
+        files = sorted(one for one in path.rglob("*") if is_table(one.name) and one.is_file())
         if not files:
             raise EvidenceError(
                 f"the folder {path} has no table",
-                remedy=f"put files of these kinds there: {', '.join(_SUFFIXES)}",
+                remedy=f"put files of these kinds there: {', '.join(TABLE_SUFFIXES)}",
             )
     elif _GLOB.search(text) and not path.exists():
         files = (
@@ -144,7 +139,7 @@ def _open_files(files: Sequence[Path], name: str, scratch: Path) -> Table:
 
 
 def _joined(tables: Sequence[Table], name: str, scratch: Path) -> Table:
-    """Put files of one table together on disk; their types widen to what suits all of them."""
+    """Concatenate the files of one table on disk, with types widened to fit all of them."""
     try:
         schema = same_schema([table.schema for table in tables])
     except pa.ArrowException as problem:
@@ -252,7 +247,7 @@ def _open_remote(url: str, scratch: Path) -> Table:
 def _remote_files(system: Any, path: str) -> list[str]:
     if not system.isdir(path):
         return [path] if system.exists(path) else []
-    return sorted(one for one in system.find(path) if one.lower().endswith(_SUFFIXES))
+    return sorted(one for one in system.find(path) if is_table(one))
 
 
 def _from_revision(name: str, revision: str, scratch: Path) -> Path:

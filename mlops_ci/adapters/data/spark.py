@@ -17,9 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlops_ci.adapters.data.profiling import Storage, is_text, level_counts
-from mlops_ci.core.drift.column_profiles import TextCounter, time_counts, time_parts
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.counting import Counter
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.profile import Profile
+from mlops_ci.core.drift.profile_builders import TextCounter, time_counts, time_parts
 from mlops_ci.core.drift.sketching import Steps, sketch_steps
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ State = Mapping[str, Array]
 
 
 class _Look:
-    """The first pass over a column: rows, NULLs, bounds, categories, weekdays and hours."""
+    """First pass over a column: counts rows and NULLs, and finds bounds, categories, weekdays and hours."""
 
     def __init__(self, dtype: Any, kind: str | None) -> None:
         flat = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
@@ -39,7 +40,7 @@ class _Look:
         self.times = np.zeros(31, dtype=np.int64)
 
     def add(self, raw: Any) -> None:
-        """Look at one Arrow array."""
+        """Add one Arrow array."""
         self.rows += len(raw)
         if self.storage is None:
             levels, counts, nulls = level_counts(raw)
@@ -54,12 +55,12 @@ class _Look:
             self.times += time_counts(values)
 
     def state(self) -> State:
-        """Return what was seen, as arrays."""
+        """Return the state as arrays, for another process."""
         counts = np.array([self.rows, self.nulls], dtype=np.int64)
         return {"counts": counts, "bounds": np.array(self.bounds), "times": self.times, **self.texts.state()}
 
     def absorb(self, state: State) -> None:
-        """Add what was seen of another partition."""
+        """Add the state of another partition."""
         self.rows += int(state["counts"][0])
         self.nulls += int(state["counts"][1])
         self.bounds += list(state["bounds"])
@@ -117,7 +118,7 @@ def _steps(look: _Look) -> Steps:
 
 
 def _sketched(frame: Any, steps: dict[str, Steps], storages: Mapping[str, Storage]) -> dict[str, Any]:
-    """Run the passes of all columns side by side, one Spark job for each round."""
+    """Run the passes of all columns together, one Spark job per round."""
     done: dict[str, Any] = {}
     active: dict[str, Counter] = {}
 

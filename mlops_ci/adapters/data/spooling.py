@@ -1,4 +1,4 @@
-"""Spooling: a table that comes row by row goes to an Arrow file, so that its columns can be read again."""
+"""Spools tables that can only be read once (CSV, JSON lines, streams) to Arrow files on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlops_ci.adapters.data.arrow_arrays import empty_as_null
-from mlops_ci.adapters.data.frames import MISSING, csv_parsing, require_columns
+from mlops_ci.adapters.data.file_formats import MISSING, csv_parsing, require_columns
 from mlops_ci.adapters.data.tables import ArrowTable, Table
 from mlops_ci.errors import EvidenceError
 
@@ -18,7 +18,7 @@ _WIDER = {"null": pa.float64(), "int64": pa.float64(), "bool": pa.string()}
 
 
 def spool_csv(path: Path, target: Path) -> Table:
-    """Stream a CSV; where a later block does not fit the type of the first, widen it and start again."""
+    """Stream a CSV; if a later block does not fit the inferred type, widen the type and start again."""
     from pyarrow import csv  # noqa: PLC0415
 
     types: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Tables as columns that can be read again and again: the same few questions to every source."""
+"""Tables whose columns can be read one at a time, and more than once, whatever the source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from mlops_ci.adapters.data.frames import first_line
+from mlops_ci.adapters.data.file_formats import first_line
 from mlops_ci.errors import EvidenceError
 
 BATCH_ROWS = 1 << 20
@@ -98,12 +98,12 @@ class ParquetTable:
 
 
 def same_schema(schemas: Sequence[Any]) -> Any:
-    """Return the schema that suits all parts: types widen (int to float), a missing column is an error."""
+    """Return the common schema of all parts: types widen (int to float), a missing column is an error."""
     return pa.unify_schemas(list(schemas), promote_options="permissive")
 
 
 def unreadable(name: str, kind: str, problem: BaseException) -> EvidenceError:
-    """Return the error of a file that cannot be read as what it seems to be."""
+    """Return the error for a file that cannot be read in its apparent format."""
     return EvidenceError(
         f"{name} cannot be read as {kind}: {first_line(problem)}",
         remedy="it may be cut short or of another format: write it again",

@@ -1,4 +1,4 @@
-"""Columns of times, however a file writes them, as microseconds since 1970."""
+"""Timestamps of files, in whatever type they are stored, as microseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_ci.adapters.data.frames import require_columns
+from mlops_ci.adapters.data.file_formats import require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.core.evidence import Array
 from mlops_ci.core.monitor.windows import read_time
@@ -31,14 +31,14 @@ def moment(since: int) -> datetime:
     return EPOCH + timedelta(microseconds=since)
 
 
-def times_of(path: Path, column: str) -> Array:
-    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` where there is none."""
+def times_of(path: Path, column: str, setting: str = "monitor.time") -> Array:
+    """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` if there is none."""
     with open_table(path) as table:
         require_columns(str(path), table.schema.names, [column], EvidenceError)
-        return np.concatenate([_times(part, path, column) for part in table.arrays(column)])
+        return np.concatenate([_times(part, path, column, setting) for part in table.arrays(column)])
 
 
-def _times(array: Any, path: Path, column: str) -> Array:
+def _times(array: Any, path: Path, column: str, setting: str) -> Array:
     kind = array.type
     if pa.types.is_dictionary(kind):
         array, kind = array.dictionary_decode(), kind.value_type
@@ -55,7 +55,7 @@ def _times(array: Any, path: Path, column: str) -> Array:
         array = array.cast(pa.timestamp("us", tz=kind.tz), safe=False)
     else:
         raise EvidenceError(
-            f"{path}: the column '{column}' holds no times but {kind}", remedy="mend `monitor.time`"
+            f"{path}: the column '{column}' holds no times but {kind}", remedy=f"fix `{setting}`"
         )
     return np.asarray(pc.fill_null(array.cast(pa.int64()), int(GONE)).to_numpy(zero_copy_only=False))
 

@@ -1,4 +1,4 @@
-"""What was served, from files: a CSV or Parquet file, a folder, a glob, or an address of remote storage."""
+"""Served traffic from CSV or Parquet files: a path, a folder, a glob, or an address of remote storage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlops_ci.adapters.data.frames import FORMATS, first_line, require_columns
+from mlops_ci.adapters.data.file_formats import FORMATS, first_line, require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
 from mlops_ci.core.canary.reading import Reading
@@ -22,7 +22,7 @@ _MILLISECONDS = 1e11
 
 
 class TrafficFiles:
-    """Rows of what was served, in files that grow; implements the port `Traffic`.
+    """Served requests in files that may grow while they are read; implements the port `Traffic`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class TrafficFiles:
         self._root = root
 
     def columns(self, reading: Reading, since: float, until: float) -> dict[str, NDArray[Any]]:
-        """Return the columns of `reading` for the rows of ``[since, until)``; empty where there is none."""
+        """Return the columns of `reading` for the rows of ``[since, until)``; empty if there is none."""
         parts = [part for place in self._places() for part in _read(place, reading, since, until)]
         names = {reading.time, *reading.text, *reading.numbers}
         return {
@@ -44,7 +44,7 @@ class TrafficFiles:
         }
 
     def _places(self) -> list[str]:
-        """Return the files, in the order of their names; those that are still empty hold nothing."""
+        """Return the files in order of their names, without those that are still empty."""
         if "://" in self._source:
             return [self._source]
         path = Path(self._source)
@@ -82,7 +82,7 @@ def _read(place: str, reading: Reading, since: float, until: float) -> Iterator[
 
 
 def _outside(table: Table, column: str, since: float, until: float) -> bool:
-    """Say whether a file's own statistics rule out that any of its rows is asked for."""
+    """Return whether a Parquet file's statistics show that none of its rows is in the time range."""
     bounds = table.bounds(column)
     if bounds is None or not hasattr(bounds[0], "timestamp"):
         return False
@@ -91,7 +91,7 @@ def _outside(table: Table, column: str, since: float, until: float) -> bool:
 
 
 class _named:  # noqa: N801 (used like a function)
-    """Turn Arrow's complaint about a column into ours."""
+    """Translates Arrow's errors about a column into ours."""
 
     def __init__(self, place: str, column: str) -> None:
         self._where = f"column '{column}' of {place}"
@@ -123,7 +123,7 @@ def seconds(array: Any) -> NDArray[np.float64]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = numbers_of(array)
         return np.where(np.abs(values) > _MILLISECONDS, values / 1e3, values)
-    raise ValueError(f"{kind} is no time")
+    raise ValueError(f"{kind} is not a time")
 
 
 def numbers_of(array: Any) -> NDArray[np.float64]:

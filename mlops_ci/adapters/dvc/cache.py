@@ -1,4 +1,4 @@
-"""DVC's local cache: whether a tracked path is whole in it, and putting it into the work tree.
+"""DVC's local cache: checks that tracked paths are complete in it, and copies them to the work tree.
 
 Done here rather than by `dvc checkout` for the few paths that a gate reads: a call of DVC costs half a
 second, and what is put in place is checked on its way.
@@ -34,7 +34,7 @@ class Cache:
         self.root = root
 
     def whole(self, tracked: Tracked) -> bool:
-        """Return whether a tracked path, with all files of a directory, is in the cache."""
+        """Return whether a tracked path (with all its files, if a directory) is in the cache."""
         if not self._object(tracked, tracked.checksum).is_file():
             return False
         if not tracked.checksum.endswith(".dir"):
@@ -44,7 +44,7 @@ class Cache:
         )
 
     def drop_spoiled(self, tracked: Sequence[Tracked]) -> list[Tracked]:
-        """Remove objects that are not what their name says; return what they were for.
+        """Remove corrupt objects, whose content does not match their name; return the paths that need them.
 
         DVC believes what a remote hands out: a portal's page with status 200 becomes an object.
         """
@@ -66,7 +66,7 @@ class Cache:
         return known and md5_of(path) != checksum.removesuffix(".dir")
 
     def place(self, tracked: Tracked) -> None:
-        """Copy a tracked path from the cache to where it belongs in the work tree.
+        """Copy a tracked path from the cache to its place in the work tree.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Cache:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def matches(self, tracked: Tracked) -> bool:
-        """Return whether what stands in the work tree has the bytes that dvc.lock names."""
+        """Return whether a path in the work tree has the checksum that dvc.lock records."""
         path = self.root / tracked.path
         if not tracked.checksum.endswith(".dir"):
             return path.is_file() and md5_of(path) == tracked.checksum
@@ -146,7 +146,7 @@ def total_size(tracked: Sequence[Tracked]) -> int:
 
 
 def md5_of(path: Path) -> str:
-    """Return the MD5 of a file's bytes: DVC's name for it."""
+    """Return the MD5 of a file's bytes, by which DVC names it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -174,7 +174,7 @@ def directory_md5(folder: Path, *, without: str | None = None) -> str:
 
 
 def dvc_checksum(path: Path) -> str:
-    """Return DVC's checksum of a file or folder that stands here."""
+    """Return DVC's checksum of a file or folder on disk."""
     return directory_md5(path) if path.is_dir() else md5_of(path)
 
 

@@ -1,4 +1,4 @@
-"""DVC's own configuration, read as text: where the cache is, which remotes there are.
+"""DVC's configuration, read as text: the cache directory and the remotes.
 
 Read without DVC, since only a config that is trusted may be in force while the remote's credential is
 near: a remote can name a program (``credential_process``) that runs before any stage does.
@@ -45,7 +45,7 @@ class DvcConfig:
         except configparser.Error as error:
             raise UsageError(
                 f".dvc/config cannot be read: {error.message}",
-                remedy="Mend it, or write it with `dvc remote`.",
+                remedy="Fix it, or write it with `dvc remote`.",
             ) from error
 
     def cache_dir(self) -> Path | None:
@@ -54,7 +54,7 @@ class DvcConfig:
         return self._absolute(value) if value else None
 
     def remotes(self) -> Mapping[str, str]:
-        """Return the URL of each remote by its name; empty where this level only adds to one."""
+        """Return the URL of each remote by its name; empty if this level only adds to one."""
         return {
             match["name"]: _bare(self._parser.get(section, "url", fallback=""))
             for section in self._parser.sections()
@@ -62,7 +62,7 @@ class DvcConfig:
         }
 
     def endpoints(self) -> Iterator[str]:
-        """Yield what must answer for the remotes to work: absolute paths and HTTP addresses."""
+        """Yield the endpoints that the remotes depend on: absolute paths and HTTP addresses."""
         for section in self._parser.sections():
             if not _REMOTE.match(section):
                 continue
@@ -74,7 +74,7 @@ class DvcConfig:
                 yield str(self._absolute(url))
 
     def relocated(self, overrides: Mapping[tuple[str, str], str]) -> str:
-        """Return the text with relative paths made absolute, so that it means the same in another place.
+        """Return the text with relative paths made absolute, so that it is valid from any directory.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Data under DVC: the pointer in git, the bytes in the remote, and the proof that they are there."""
+"""Data versioned by DVC: updates the pointer in git, pushes the data, and verifies that the remote has it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class DvcData:
         return bool(self._read(path).get("deps"))
 
     def update(self, path: str) -> None:
-        """Bring the pointer up to date: an import is fetched anew, a file is taken as it is."""
+        """Update the pointer: fetch an import anew, or add a file as it is."""
         pointer = self._relative(self.pointer(path))
         words = ("update", pointer) if self.imported(path) else ("add", self._relative(self._data(path)))
         done = self._call(*words)
@@ -82,7 +82,7 @@ class DvcData:
             )
 
     def push(self, path: str) -> None:
-        """Store the data in the remote, and prove that it is there."""
+        """Push the data to the remote, and verify that it is there."""
         pointer = self._relative(self.pointer(path))
         done = self._call("push", pointer)
         if done.returncode:
@@ -98,7 +98,7 @@ class DvcData:
             )
 
     def restore(self, path: str) -> None:
-        """Put the data back that the pointer names, from the cache."""
+        """Check out the data that the pointer names, from the cache."""
         self._call("checkout", "--force", self._relative(self.pointer(path)))
 
     def _data(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""A DVC project as a graph: its stages, what they read and make, and what tracks the rest."""
+"""A DVC project as a graph of stages, their inputs and outputs, and the data tracked by .dvc files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Tracked:
     Attributes
     ----------
     checksum
-        As DVC names it (a directory's ends in ``.dir``), or empty where none is recorded.
+        As DVC names it (a directory's ends in ``.dir``), or empty if none is recorded.
     entry
         The record as it stands.
     cached
-        False where git keeps it (``cache: false``).
+        False if git keeps it (``cache: false``).
     imported
         True for data that `dvc import` brought from another repository.
     """
@@ -35,14 +35,14 @@ class Tracked:
 
     @property
     def size(self) -> int | None:
-        """Its bytes, or None where they are not recorded."""
+        """Its bytes, or None if they are not recorded."""
         size = self.entry.get("size")
         return size if isinstance(size, int) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockedStage:
-    """A stage by the address that DVC prints: what dvc.lock and dvc.yaml say of it.
+    """A stage, by the address that DVC prints, as dvc.lock and dvc.yaml describe it.
 
     `declared_deps` are those of dvc.yaml, which may be newer than those of dvc.lock (`deps`); likewise
     `declared_command` and `declared_params`, (file, key) each.
@@ -62,7 +62,7 @@ class LockedStage:
     locked: bool = False
 
     def reads(self) -> set[str]:
-        """Return all paths whose change would run it; a frozen stage follows none."""
+        """Return all paths whose change would make the stage run; none for a frozen stage."""
         return set() if self.frozen else {dep.path for dep in self.deps} | set(self.declared_deps)
 
 
@@ -70,7 +70,7 @@ class LockedStage:
 class Project:
     """All stages by address, all data of .dvc files, and the text of every dvc.lock by its path.
 
-    `complete` is False where a template of dvc.yaml could not be resolved: then its graph is not known.
+    `complete` is False if a template of dvc.yaml could not be resolved: then its graph is not known.
     """
 
     root: Path
@@ -80,7 +80,7 @@ class Project:
     complete: bool = True
 
     def lock_text(self) -> str:
-        """Return dvc.lock; with several, each under a line that names it."""
+        """Return the text of dvc.lock; if there are several, each under a line that names it."""
         if len(self.locks) == 1:
             return next(iter(self.locks.values()))
         return "".join(f"--- # {path}\n{text}" for path, text in sorted(self.locks.items()))
@@ -94,7 +94,7 @@ class Project:
         }
 
     def select(self, targets: Sequence[str]) -> list[str]:
-        """Return the addresses that targets name; all stages of the top dvc.yaml where there are none."""
+        """Return the addresses that targets name; all stages of the top dvc.yaml if there are none."""
         chosen: dict[str, None] = {}
         for target in [normal(target) for target in targets] or ["dvc.yaml"]:
             for address in self.stages:
@@ -109,7 +109,7 @@ class Project:
         return list(chosen)
 
     def upstream(self, addresses: Iterable[str]) -> list[str]:
-        """Return these stages and all that they need, producers first."""
+        """Return these stages and all stages that they depend on, producers first."""
         makers = self.outputs()
         ordered: dict[str, None] = {}
         waiting: list[tuple[str, bool]] = [(address, False) for address in reversed(list(addresses))]
@@ -126,7 +126,7 @@ class Project:
         return list(ordered)
 
     def tracked(self, addresses: Iterable[str]) -> list[Tracked]:
-        """Return what these stages made, and the .dvc data that they read, each once."""
+        """Return the outputs of these stages, and the .dvc data that they read, without duplicates."""
         found: dict[str, Tracked] = {}
         for stage in (self.stages[address] for address in addresses):
             found |= {out.path: out for out in stage.outs}
@@ -135,7 +135,7 @@ class Project:
         return list(found.values())
 
     def described(self, address: str) -> Stage:
-        """Return a stage as lineage keeps it, with what it reads from outside the pipeline apart."""
+        """Return a stage for the lineage, with its inputs from outside the pipeline listed separately."""
         stage = self.stages[address]
         makers = self.outputs()
         outside = [dep for dep in stage.deps if not _makers(dep.path, makers)]
@@ -152,7 +152,7 @@ class Project:
         )
 
     def _kind(self, path: str) -> Any:
-        """Tell data from code: what a .dvc file tracks or an address names is data, the rest is in git."""
+        """Classify an input: data if a .dvc file tracks it or it is an address, else code in git."""
         return "data" if "://" in path or any(overlap(path, one.path) for one in self.data) else "code"
 
 
@@ -169,5 +169,5 @@ def _makers(path: str, makers: Mapping[str, str]) -> set[str]:
 
 
 def normal(path: str) -> str:
-    """Return a path without detours, as the graph names it."""
+    """Return a normalised path, as the graph names it."""
     return os.path.normpath(path).replace(os.sep, "/")

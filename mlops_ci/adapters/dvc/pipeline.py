@@ -1,4 +1,4 @@
-"""The DVC pipeline: brings the outputs of its stages up to date, and says what was done.
+"""The port `Pipeline` for DVC: brings the outputs of the stages up to date, and describes what it did.
 
 Fetching and running are two processes. The fetch has the remote's credential, a config that is trusted,
 and sees none of the change's files (`dvc_remote`). The stages have no credential and a scrubbed
@@ -20,7 +20,7 @@ from mlops_ci.adapters.dvc.graph import Project
 from mlops_ci.adapters.dvc.planned import declared, planned_stages
 from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
-from mlops_ci.adapters.dvc.reproduction import Work, select_targets
+from mlops_ci.adapters.dvc.reproduction import Reproduction, select_targets
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
@@ -80,7 +80,7 @@ class DvcPipeline:
     def reproduce(
         self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
     ) -> PipelineRun:
-        """Bring the outputs of the targets up to date and say what was done.
+        """Bring the outputs of the targets up to date, and describe what was done.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class DvcPipeline:
             current and that all outputs are in the remote, and downloads only what is needed. ``pull``
             takes dvc.lock at its word.
         targets
-            Stages as `dvc stage list` names them; all of the top dvc.yaml where there are none.
+            Stages as `dvc stage list` names them; all of the top dvc.yaml if there are none.
         needed
             Paths, relative to the project, that are read afterwards; the targets' outputs where none.
 
@@ -104,7 +104,7 @@ class DvcPipeline:
         """
         # Read first: what is wrong with the project is said before what is wrong with DVC.
         project = self.read()
-        work = Work(
+        work = Reproduction(
             project=project,
             read=self.read,
             targets=targets,
@@ -118,7 +118,7 @@ class DvcPipeline:
         return replace(run, notices=(*run.notices, *passed), environment=self.environment_locks())
 
     def describe(self, targets: Sequence[str]) -> PipelineRun:
-        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+        """Return the stages as a run of the present files would record them, without running or fetching.
 
         Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
         """
@@ -152,7 +152,7 @@ class DvcPipeline:
         return remote.lacks(wanted)
 
     def checksum(self, path: Path) -> str:
-        """Return DVC's checksum of a file or folder, wherever it stands."""
+        """Return DVC's checksum of a file or folder, tracked or not."""
         return dvc_checksum(path)
 
     def listing(self, folder: Path) -> bytes:
@@ -193,7 +193,7 @@ class DvcPipeline:
         return self._at(revision)[0]
 
     def unreadable_at(self, revision: str) -> list[str]:
-        """Return the pipeline files at a revision, in the repository, if only DVC can tell their stages."""
+        """Return the pipeline files at a revision whose stages only DVC can resolve."""
         return self._at(revision)[1]
 
     def _at(self, revision: str) -> tuple[list[Stage], list[str]]:
@@ -228,7 +228,7 @@ class DvcPipeline:
         return Dvc(command, self.root, self._stage_environment, self.console, self.timeout)
 
     def _remote(self) -> Remote:
-        """Return the remote with its credential, which only a DVC that is ours, or a trusted change, gets."""
+        """Return the remote with its credential, which only our own DVC or a trusted change may use."""
         command = find_dvc(self._stage_environment)
         config = self.root / ".dvc" / "config"
         here = config.read_text(encoding="utf-8") if config.is_file() else ""

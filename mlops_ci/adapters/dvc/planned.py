@@ -1,4 +1,4 @@
-"""What a run of the present files would be made of: told from dvc.yaml, parameters and code, without data."""
+"""Predicts what dvc.lock would record after a run, from dvc.yaml, parameters and code, without the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Stage], bool]:
-    """Return stages as dvc.lock will describe them once they have run, and whether it does so already.
+    """Return stages as dvc.lock will describe them after a run, and whether it already does.
 
     After a merge dvc.lock may be older than the parameters and the code (the gate ran the stages itself):
     the pipeline version has to come from the files, as in the run that was judged.
@@ -37,7 +37,7 @@ def planned_stages(project: Project, addresses: Sequence[str]) -> tuple[list[Sta
 
 
 def declared(project: Project) -> list[Stage]:
-    """Return all stages as dvc.yaml declares them: what will run, whatever dvc.lock says once ran.
+    """Return all stages as dvc.yaml declares them, whatever dvc.lock recorded of earlier runs.
 
     Checksums are those of dvc.lock where the files are not here. A frozen stage is said to be one in its
     command: it does not run, and what dvc.lock names stands for what it would make.
@@ -120,7 +120,7 @@ def _at(content: Any, key: str) -> Any:
 
 
 def _checksum(path: Path) -> str:
-    """Return the MD5 by which DVC knows a file or a directory; empty where there is none."""
+    """Return the MD5 by which DVC knows a file or a directory; empty if there is none."""
     if path.is_file():
         return md5_of(path)
     if not path.is_dir():

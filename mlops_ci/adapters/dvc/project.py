@@ -72,7 +72,7 @@ def _combine(
     *,
     resolved: bool,
 ) -> dict[str, LockedStage]:
-    """Join dvc.yaml and dvc.lock; what only dvc.lock knows is an old stage, unless templates hide it."""
+    """Join dvc.yaml and dvc.lock; a stage only in dvc.lock is obsolete, unless templates hide it."""
     combined: dict[str, LockedStage] = {}
     known = {stage.name: stage for stage in declared}
     names = [*known, *(name for name in locked if name not in known and not resolved)]
@@ -148,7 +148,7 @@ def _params(params: Any, base: PurePosixPath) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn what YAML knows and JSON does not (dates, NaN, keys that are no texts) into texts."""
+    """Convert what YAML has and JSON lacks (dates, NaN, keys that are not strings) to strings."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
@@ -167,6 +167,6 @@ def _join(base: PurePosixPath, path: str) -> str:
 
 
 def _inside(root: Path, name: str) -> bool:
-    """Refuse links: a .dvc file that is one could be anything on this machine."""
+    """Refuse symbolic links: one in place of a .dvc file could point at anything on this machine."""
     path = root / name
     return path.is_file() and not path.is_symlink()

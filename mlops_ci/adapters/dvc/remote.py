@@ -1,4 +1,4 @@
-"""The DVC remote: fetching, and asking what it lacks, with a config that is trusted.
+"""The DVC remote: fetches objects and finds missing ones, with a configuration that the change cannot edit.
 
 A pull request's ``.dvc/config`` may name a program that hands out credentials, or another remote; its
 .dvc files may import from a repository with a config of its own. So the process that holds the remote's
@@ -115,7 +115,7 @@ class Remote:
             raise _answer(failure(done), done.tail)
 
     def lacks(self, wanted: Sequence[Tracked]) -> list[str]:
-        """Return the paths that are not, or not whole, in the remote; nothing is downloaded but listings.
+        """Return the paths that the remote lacks, or has incompletely; only listings are downloaded.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Remote:
         return list(missing)
 
     def check_reachable(self) -> None:
-        """Tell "does not answer" from "does not have": DVC says of both that files do not exist.
+        """Distinguish "unreachable" from "missing": DVC reports both as files that do not exist.
 
         Raises
         ------
@@ -181,13 +181,13 @@ def _entry(index: int, tracked: Tracked) -> dict[str, object]:
 
 
 def _only_missing(lines: Sequence[str]) -> bool:
-    """Return whether all that failed is objects that are not there: a file of a directory that is."""
+    """Return whether the only failures are missing objects, such as a file of a directory."""
     reasons = [match[1] for line in lines if (match := _TRANSFER.search(line))]
     return bool(reasons) and all(_MISSING.search(reason) for reason in reasons)
 
 
 def _answer(error: MlopsCiError, lines: Sequence[str]) -> MlopsCiError:
-    """Make a ServiceError of what DVC said about the remote, unless it is the user's to mend."""
+    """Return DVC's failure as a ServiceError, unless it is for the user to fix."""
     if isinstance(error, (UsageError, ServiceError)):
         return error
     said = [line for line in lines if line.startswith("ERROR")] or [line for line in lines if line.strip()]

@@ -1,4 +1,4 @@
-"""One reproduction of a DVC pipeline: what is brought here, what runs, what is refused."""
+"""One reproduction of a DVC pipeline: fetches its inputs, runs stale stages, or verifies that none is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlops_ci.core.lineage import Stage, StageState
 from mlops_ci.errors import PipelineError, UsageError
 
 
-class Work:
+class Reproduction:
     """One reproduction.
 
     Parameters
@@ -59,7 +59,7 @@ class Work:
         self.notices: list[str] = []
 
     def run(self) -> PipelineRun:
-        """Run what is not current."""
+        """Run stale stages."""
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
             raise failure(done)
@@ -81,7 +81,7 @@ class Work:
         return self._repro(everything=not self._bring_inputs())
 
     def verify(self) -> PipelineRun:
-        """Prove that dvc.lock is current and all its outputs are in the remote; run nothing."""
+        """Verify that dvc.lock is current and that all its outputs are in the remote; run nothing."""
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
             raise failure(done)
@@ -108,7 +108,7 @@ class Work:
         return self._result(plan)
 
     def pull(self) -> PipelineRun:
-        """Take dvc.lock at its word; run nothing."""
+        """Trust dvc.lock and fetch its outputs; run nothing."""
         unknown = [name for name in self.selected if not self.project.stages[name].locked]
         if unknown:
             raise PipelineError(
@@ -125,7 +125,7 @@ class Work:
         return self._result(Steps())
 
     def _wanted(self) -> list[Tracked]:
-        """Return what is read after the run: what is needed, or the targets' outputs."""
+        """Return the paths that are read after the run: those asked for, or the targets' outputs."""
         tracked = [*self.project.tracked(self.upstream), *self.project.data]
         outs = {out.path for address in self.selected for out in self.project.stages[address].outs}
         return [
@@ -135,7 +135,7 @@ class Work:
         ]
 
     def _bring_inputs(self) -> bool:
-        """Get what the stages that will run read; False where that is not all there, or not known."""
+        """Fetch the inputs of stages that will run; return False if some are missing or unknown."""
         everything = self.project.tracked(self.upstream)
         if not any(self.store.absent(everything)):
             return True
@@ -148,14 +148,14 @@ class Work:
         return not self.store.bring(one for one in inputs if one.path not in made)
 
     def _bring_everything(self) -> list[str]:
-        """Get all that the stages read and made; return the options of `dvc repro` that this asks for."""
+        """Fetch all inputs and outputs of the stages; return the options that `dvc repro` then needs."""
         lacking = self.store.bring(self.project.tracked(self.upstream))
         data = {one.path for one in self.project.data}
         # An output that is nowhere must be made again; without this, data that no stage needs may be missing.
         return [] if any(one.path not in data for one in lacking) else ["--allow-missing"]
 
     def _repro(self, *, everything: bool) -> PipelineRun:
-        """Run what is not current; where that needs more than expected, get everything and try again.
+        """Run stale stages; if they need more than expected, fetch everything and try again.
 
         A stage that runs and makes the same bytes as before leaves those after it current: what they
         made was not fetched then, though a later stage, or the gate, may need it.
@@ -177,9 +177,7 @@ class Work:
                 return self._ran(seen, before)
             if everything:
                 lacking = ", ".join(one.path for one in self.store.fetch(self.wanted))
-                raise PipelineError(
-                    f"the pipeline ran, but did not make {lacking}", remedy="Mend its stages."
-                )
+                raise PipelineError(f"the pipeline ran, but did not make {lacking}", remedy="Fix its stages.")
             everything = True
 
     def _ran(self, steps: Steps, before: str) -> PipelineRun:
@@ -248,7 +246,7 @@ def select_targets(project: Project, targets: Sequence[str]) -> list[str]:
         if project.complete and not project.select([target]):
             known = ", ".join(project.stages)
             raise UsageError(
-                f"`pipeline.targets` names '{target}', which is no stage of the pipeline",
+                f"`pipeline.targets` names '{target}', which is not a stage of the pipeline",
                 remedy=f"Name one of: {known}.",
             )
     return project.select(targets)

@@ -1,4 +1,4 @@
-"""Calling DVC: which one, in which environment, what its output says, and what its failures mean.
+"""Runs the DVC command line: finds it, sets its environment, parses its output, explains its failures.
 
 DVC has no public Python call for `repro`, so its command line is run and its output read.
 """
@@ -29,19 +29,20 @@ _STEPS: Sequence[tuple[StageState, re.Pattern[str]]] = (
     ("skipped", re.compile(r"^Verifying (?:outputs in frozen stage|data sources in stage): '(.+)'$")),
 )
 _FAILED = re.compile(r"failed to reproduce '([^']+)': *(.*)")
+_RAN = re.compile(r"^failed to run: (.+), exited with (\d+)$")
 _SHOWN = 15
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """How DVC is called, and whether it is the one of our own environment."""
+    """The command that runs DVC, and whether it is from our own environment."""
 
     words: tuple[str, ...]
     ours: bool
 
 
 def find_dvc(environment: Mapping[str, str]) -> Command:
-    """Return our own DVC where there is one, else the one on the stages' PATH.
+    """Return our own DVC if it is installed, else the one on the stages' PATH.
 
     Only our own is ever given the credential of the remote on behalf of a pull request: what the pull
     request's requirements installed as `dvc` is the pull request's code.
@@ -65,7 +66,7 @@ def find_dvc(environment: Mapping[str, str]) -> Command:
 
 @dataclass(kw_only=True)
 class Steps:
-    """What `dvc repro` says of each stage, in order, as it says it."""
+    """Parses the output of `dvc repro`: the state of each stage, in order."""
 
     clock: Callable[[], float] = time.monotonic
     states: dict[str, StageState] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Steps:
     _since: float = 0.0
 
     def line(self, text: str) -> None:
-        """Take in one line of output."""
+        """Parse one line of output."""
         for state, pattern in _STEPS:
             match = pattern.match(text)
             if match:
@@ -91,7 +92,7 @@ class Steps:
             self.output.append(text)
 
     def merge(self, later: Steps) -> None:
-        """Add what a later run said: a stage that ran before, and was current then, did run."""
+        """Merge the result of a later run: a stage that ran in the first one counts as having run."""
         for name, state in later.states.items():
             if self.states.get(name) not in ("ran", "restored") or state != "skipped":
                 self.states[name], self.seconds[name] = state, later.seconds[name]
@@ -127,7 +128,7 @@ class Dvc:
     def call(
         self, *arguments: str, on_line: Callable[[str], None] | None = None, stages: bool = False
     ) -> process.Completed:
-        """Run one DVC command, output streamed; `stages` tells that the user's commands run in it."""
+        """Run one DVC command and stream its output; `stages` says that it runs the user's commands."""
         # Without CI set, DVC asks a server of its own for updates; stages keep what the user has.
         environment = self.environment if stages else {"CI": "true", **self.environment}
         return process.run(
@@ -160,7 +161,7 @@ class Dvc:
     def repro(
         self, targets: Sequence[str], *options: str, dry: bool = False
     ) -> tuple[process.Completed, Steps]:
-        """Run `dvc repro`; return how it ended and what it said of each stage.
+        """Run `dvc repro`; return its exit code and the state of each stage.
 
         Raises
         ------
@@ -188,12 +189,12 @@ class Dvc:
 
 
 def reports_failed_stage(done: process.Completed) -> bool:
-    """Return whether a stage is what failed, rather than DVC before it came to one."""
+    """Return whether a stage failed, rather than DVC before it reached one."""
     return any(_FAILED.search(line) for line in done.tail)
 
 
 def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError:
-    """Say what a failed DVC command means, as the error to raise."""
+    """Return the error to raise for a failed DVC command."""
     text = "\n".join(done.tail)
     if "Unable to acquire lock" in text or "is busy, it is being blocked by" in text:
         return ServiceError(
@@ -212,11 +213,11 @@ def failure(done: process.Completed, steps: Steps | None = None) -> MlopsCiError
     )
     if unknown and not _FAILED.search(text):
         return UsageError(
-            f"`pipeline.targets` names '{unknown[1]}', which is no stage of the pipeline",
+            f"`pipeline.targets` names '{unknown[1]}', which is not a stage of the pipeline",
             remedy="Name stages as `dvc stage list` does.",
         )
     if re.search(r"dvc\.yaml' (?:is invalid|validation failed)", text):
-        return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Mend dvc.yaml.")
+        return PipelineError(f"dvc.yaml is invalid{_last_lines(_said(done))}", remedy="Fix dvc.yaml.")
     if "unknown Git revision" in text:
         return UsageError("DVC does not find a git revision", remedy="Check out with `fetch-depth: 0`.")
     return _stage_failure(done, steps)
@@ -227,14 +228,14 @@ def _stage_failure(done: process.Completed, steps: Steps | None) -> PipelineErro
     if failed is None:
         return PipelineError(
             f"DVC failed (exit status {done.returncode}){_last_lines(_said(done))}",
-            remedy="Run `dvc repro` and mend what it says.",
+            remedy="Run `dvc repro` and fix what it says.",
         )
-    name, reason = failed[1], failed[2]
+    name, reason = failed[1], _RAN.sub(r"`\1` exited with \2", failed[2])
     if steps is not None and steps.running == name:
         shown = [line for line in steps.output if not _FAILED.search(line)]
         return PipelineError(
             f"stage '{name}' failed: {reason or 'see its output'}{_last_lines(shown)}",
-            remedy=f"Run `dvc repro {name}` and mend the stage.",
+            remedy=f"Run `dvc repro {name}` and fix the stage.",
         )
     return PipelineError(
         f"stage '{name}' cannot run: {reason or 'see the output of DVC'}{_last_lines(_said(done)[:-1])}",

@@ -1,4 +1,4 @@
-"""Which stages of dvc.lock are not current, told without the data: from `dvc status` and the graph."""
+"""Finds stages of dvc.lock that are out of date without downloading data, from `dvc status` and the graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ABSENT = frozenset({"deleted", "not in cache"})
 
 
 def check_code_is_there(project: Project, addresses: Sequence[str]) -> None:
-    """Refuse a pipeline whose code is gone.
+    """Refuse a pipeline that depends on code files that do not exist.
 
     With ``--allow-missing`` DVC takes any missing file for data that was not downloaded, a deleted script
     too, and calls its stage current.
@@ -37,7 +37,7 @@ def check_code_is_there(project: Project, addresses: Sequence[str]) -> None:
 
 
 def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str, Any]) -> dict[str, str]:
-    """Return why each stage that is not current is not, by address; producers first.
+    """Return the reason why each stale stage is stale, by address; producers first.
 
     `dvc status` in a fresh clone calls everything deleted: that alone says nothing. `dvc repro --dry` does
     not follow a change downstream: the graph does.
@@ -67,7 +67,7 @@ def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str
 
 
 def check_frozen(project: Project, addresses: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return a notice for each frozen stage, and refuse one whose outputs are of older inputs.
+    """Return a notice for each frozen stage, and refuse one whose outputs come from older inputs.
 
     DVC does not run a frozen stage again: its predictions would be those of another model.
 
@@ -111,7 +111,7 @@ def _own_reasons(stage: LockedStage, entries: Any) -> list[str]:
 
 
 def _inconsistent(project: Project, stage: LockedStage) -> list[str]:
-    """Find inputs that dvc.lock records with another checksum than what makes or tracks them has."""
+    """Find inputs whose checksum in dvc.lock differs from that of the stage or .dvc file they come from."""
     made = {out.path: out.checksum for one in project.stages.values() for out in one.outs}
     made |= {one.path: one.checksum for one in project.data}
     return [

@@ -1,4 +1,4 @@
-"""Where tracked paths are: the work tree, the cache, the remote; and bringing them from one to the next."""
+"""Moves tracked paths between the remote, the cache and the work tree."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Store:
         return [one for one in tracked if not (self.root / one.path).exists()]
 
     def fetch(self, tracked: Iterable[Tracked]) -> list[Tracked]:
-        """Download what is neither in the work tree nor in the cache; return what is nowhere."""
+        """Download what is neither in the work tree nor in the cache; return what is missing everywhere."""
         absent = self.absent(tracked)
         wanted = [one for one in absent if one.cached and one.checksum and not self.cache.whole(one)]
         imported = [one for one in wanted if one.imported]
@@ -55,7 +55,7 @@ class Store:
         return [one for one in absent if not (one.cached and one.checksum and self.cache.whole(one))]
 
     def _fetch(self, wanted: Sequence[Tracked]) -> None:
-        """Fetch what the remote has, and see that it is what was asked for; once more where it is not."""
+        """Fetch what the remote has and verify it; retry once if an object is corrupt."""
         self.remote.fetch(wanted)
         spoiled = self.cache.drop_spoiled(wanted)
         if not spoiled:
@@ -73,7 +73,7 @@ class Store:
             )
 
     def bring(self, tracked: Iterable[Tracked]) -> list[Tracked]:
-        """Fetch, and check out what is not in the work tree; return what is nowhere."""
+        """Fetch, and check out what is not in the work tree; return what is missing everywhere."""
         tracked = list(tracked)
         lacking = {one.path for one in self.fetch(tracked)}
         absent = self.absent(tracked)
@@ -89,7 +89,7 @@ class Store:
         return [one for one in absent if one.path in lacking]
 
     def place(self, tracked: Iterable[Tracked]) -> None:
-        """Put what is in the cache, and not in the work tree, in its place."""
+        """Check out what is in the cache and not yet in the work tree."""
         for one in self.absent(tracked):
             self.cache.place(one)
             self.placed.add(one.path)

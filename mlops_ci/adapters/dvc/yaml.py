@@ -1,4 +1,4 @@
-"""dvc.yaml as far as it must be known beside dvc.lock: each stage's directory, inputs, outputs and flags."""
+"""Parses dvc.yaml: each stage's directory, inputs, outputs and flags, with templates resolved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mlops_ci.core.yaml_expansion import unfolds
+from mlops_ci.core.yaml_expansion import expands_beyond
 from mlops_ci.errors import PipelineError
 
 _REFERENCE = re.compile(r"\$\{\s*([^}]+?)\s*\}")
@@ -21,7 +21,7 @@ _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class UnresolvedError(Exception):
-    """A template that only DVC itself can resolve."""
+    """A template that only DVC can resolve."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class DeclaredStage:
 
 
 def load_yaml(path: Path) -> Any:
-    """Return the plain values of a YAML file; its tags can make nothing and run nothing.
+    """Return the plain values of a YAML file; its tags cannot create objects or run code.
 
     Raises
     ------
@@ -53,12 +53,12 @@ def load_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as stream:
             value = yaml.load(stream, Loader=_Loader)  # noqa: S506 (a safe loader, in C where there is one)
-        if unfolds(value):
+        if expands_beyond(value):
             raise ValueError("its anchors unfold to more than a million values")
         return value
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         said = " ".join(str(error).split())[:500]
-        raise PipelineError(f"{path.name} is not valid YAML: {said}", remedy=f"Mend {path.name}.") from error
+        raise PipelineError(f"{path.name} is not valid YAML: {said}", remedy=f"Fix {path.name}.") from error
 
 
 def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
@@ -72,12 +72,12 @@ def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
     content = load_yaml(path) or {}
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(stages, (dict, type(None))):
-        raise PipelineError(f"{path.name} has no mapping `stages`", remedy=f"Mend {path.name}.")
+        raise PipelineError(f"{path.name} has no mapping `stages`", remedy=f"Fix {path.name}.")
     found: list[DeclaredStage] = []
     complete = True
     variables = content.get("vars") or []
     if not isinstance(variables, list):
-        raise PipelineError(f"{path.name}: `vars` is no list", remedy=f"Mend {path.name}.")
+        raise PipelineError(f"{path.name}: `vars` is not a list", remedy=f"Fix {path.name}.")
     shared = _context(path.parent, variables, defaults=True)
     for name, body in (stages or {}).items():
         try:
@@ -88,7 +88,7 @@ def declared_stages(path: Path) -> tuple[list[DeclaredStage], bool]:
 
 
 def _expand(name: str, body: Any, shared: Mapping[str, Any], folder: Path) -> Iterator[DeclaredStage]:
-    """Yield the stages that one entry stands for: itself, or one for each item."""
+    """Yield the stages that an entry expands to: itself, or one per item."""
     if "foreach" in body:
         items = _resolve(body["foreach"], shared)
         pairs = items.items() if isinstance(items, dict) else enumerate(items)
@@ -167,7 +167,7 @@ def _context(folder: Path, variables: Sequence[Any], *, defaults: bool) -> dict[
 
 
 def load_values(path: Path) -> Any:
-    """Return a file of values, or nothing where it is missing or not plain: DVC will say so itself."""
+    """Return the values of a file; empty if it is missing or not plain, which DVC will report."""
     try:
         if path.suffix == ".json":
             return json.loads(path.read_text(encoding="utf-8"))
@@ -187,7 +187,7 @@ def _merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resolve(value: Any, context: Mapping[str, Any]) -> Any:
-    """Replace ``${key.path[0]}`` in texts; a text that is one reference becomes the value itself."""
+    """Replace ``${key.path[0]}`` in strings; a string that is a single reference becomes the value itself."""
     if isinstance(value, dict):
         return {key: _resolve(item, context) for key, item in value.items()}
     if isinstance(value, list):

@@ -85,7 +85,7 @@ class GitHubForge:
         self._refused = False
 
     def source(self) -> Source:
-        """Return the run, and the change as the event describes it; the API fills what that leaves open.
+        """Return the run, and the change as the event describes it, completed by the API.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class GitHubForge:
         )
 
     def approvals(self, change: PullRequest) -> list[Approval]:
-        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+        """Return valid approvals of exactly `change.head`; log why others do not count.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class GitHubForge:
             return []
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the pull request that a check is running, above its last report; return the address."""
+        """Announce that a check is running, above the pull request's last report; return the address."""
         stamp = sticky.Stamp.of(self.source(), key)
         compose = sticky.running(text, stamp, COMMENT_LIMIT, create=self._mode == "always")
         self._set_status(self.source(), "pending", text)
@@ -197,14 +197,14 @@ class GitHubForge:
         return url
 
     def retire(self, keys: Collection[str]) -> None:
-        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        """Delete comments that this run's reports replaced, if the token may write comments."""
         if not keys or self._board is None or self._refused:
             return
         with suppress(ServiceError):
             sticky.retire(self._board, sticky.Stamp.of(self.source(), ""), keys)
 
     def conclude(self, code: int, text: str) -> None:
-        """Set the commit status once, by the gravest of all reports."""
+        """Set the commit status once, from the gravest of all reports."""
         self._set_status(self.source(), {0: "success", 1: "failure", 3: "failure"}.get(code, "error"), text)
 
     def reference(self, number: int) -> str | None:
@@ -212,7 +212,7 @@ class GitHubForge:
         return f"refs/pull/{number}/head"
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
-        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        """Open, update or close the one issue of a key; a failure is logged, not raised."""
         if not self._token:
             self._page.note("no token: no issue was opened or closed")
             return None
@@ -228,7 +228,7 @@ class GitHubForge:
         return found.url if found else None
 
     def dispatch(self, event: str, values: Mapping[str, str]) -> str:
-        """Start what listens: a workflow by its file name (``retrain.yml``), else a repository_dispatch.
+        """Start a workflow by its file name (``retrain.yml``), or send a repository_dispatch event.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class GitHubForge:
             raise
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later steps of the same job."""
+        """Set outputs for later steps of the same job."""
         github_actions.set_outputs(self._env, values)
 
     def _deliver_comment(self, stamp: sticky.Stamp, compose: sticky.Compose) -> str | None:
@@ -283,7 +283,7 @@ class GitHubForge:
         return note.url if note else None
 
     def _own_context(self, source: Source) -> str | None:
-        """Return the status that stands for this run where the run's own check shows nowhere.
+        """Return the status context to set for a run whose own check is not shown on the change.
 
         The check of a workflow that another one started is not on the pull request. A status is one of a
         commit, which may be the head of several pull requests: the target branch is in its name, so that

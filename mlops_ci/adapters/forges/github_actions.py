@@ -33,17 +33,17 @@ class ActionsConsole:
         self._stopped: str | None = None
 
     def info(self, text: str) -> None:
-        """Say one line, or some."""
+        """Print one or more lines."""
         self._resume()
         for line in text.splitlines() or [""]:
             self._write(harmless(line))
 
     def warn(self, text: str, *, title: str = "") -> None:
-        """Say something that must be seen: an annotation of the run."""
+        """Print a warning, as an annotation of the run."""
         self._command("warning", text, title=title)
 
     def error(self, text: str, *, title: str = "") -> None:
-        """Say why the check fails: an annotation of the run."""
+        """Print why the check fails, as an annotation of the run."""
         self._command("error", text, title=title)
 
     def mask(self, value: str) -> None:
@@ -54,7 +54,7 @@ class ActionsConsole:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Fold what is said inside under a title."""
+        """Group the output inside the block under a title."""
         self._command("group", title)
         try:
             yield
@@ -62,7 +62,7 @@ class ActionsConsole:
             self._command("endgroup", "")
 
     def untrusted(self, line: str) -> None:
-        """Pass on foreign output so that it can command nothing."""
+        """Print untrusted output with workflow commands disarmed."""
         if self._stopped is None:
             token = secrets.token_hex(16)
             self._write(f"::stop-commands::{token}")
@@ -85,9 +85,21 @@ class ActionsConsole:
 
 
 def harmless(line: str) -> str:
-    """Break what the runner would take for a command: ``::`` at the start, ``##[`` anywhere."""
+    """Disarm what the runner would take for a command: ``::`` at the start, ``##[`` anywhere."""
     line = line.replace("##[", "## [")
     return re.sub(r"^(\s*):(?=:)", r"\1: ", line)
+
+
+def inert(text: str, form: str, env: Mapping[str, str]) -> str:
+    """Return what is for standard output so that the runner, which reads it too, sees no command in it.
+
+    A long sentence is folded, so that foreign words (a slice's name, a failed stage's) may begin a line.
+    """
+    if env.get("GITHUB_ACTIONS") != "true":
+        return text
+    if form == "json":
+        return text.replace("##[", "#\\u0023[")  # the same text to whoever reads the JSON
+    return re.sub(r"[^\r\n]+", lambda line: harmless(line[0]), text)
 
 
 def _data(text: str) -> str:
@@ -99,7 +111,7 @@ def _property(text: str) -> str:
 
 
 def event(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return the event that started the workflow; empty where there is none.
+    """Return the event that started the workflow; empty if there is none.
 
     Raises
     ------
@@ -119,7 +131,7 @@ def event(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
-    """Hand values to later steps, by file; a value may hold anything, so each has a delimiter of its own.
+    """Set outputs for later steps, by file; each value has a random delimiter, since it may hold anything.
 
     Raises
     ------
@@ -132,7 +144,7 @@ def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
     lines = []
     for name, value in values.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{name!r} is no name of an output")
+            raise ValueError(f"{name!r} is not a valid name of an output")
         delimiter = f"ghadelimiter_{secrets.token_hex(16)}"
         lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
     with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
@@ -140,7 +152,7 @@ def set_outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
 
 
 def write_summary(env: Mapping[str, str], *bodies: str) -> int | None:
-    """Append the first body that fits to the job summary; return its place, None where none fits."""
+    """Append the first body that fits to the job summary; return its path, or None if none fits."""
     path = env.get("GITHUB_STEP_SUMMARY", "")
     if not path:
         return None

@@ -1,4 +1,4 @@
-"""Comments of one pull request on GitHub: ours among everyone's, and approvals among theirs."""
+"""Comments of one GitHub pull request: our report comment, and approvals by others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 
 
 class Identity:
-    """Whom our token acts for, asked once."""
+    """The account that our token acts for, looked up once."""
 
     def __init__(self, client: Client, graphql_url: str) -> None:
         self._client = client
@@ -26,14 +26,14 @@ class Identity:
         self._me: tuple[str, int | None] | None = None
 
     def wrote(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether a comment or an issue is ours."""
+        """Return whether a comment or an issue is ours."""
         login, number = self.known()
         user = item.get("user") or {}
         # A login can be renamed and taken by another; the number cannot.
         return bool(user.get("id") == number if number is not None else user.get("login") == login)
 
     def settle(self, item: Mapping[str, Any]) -> None:
-        """Learn who we are from something that we just wrote."""
+        """Learn our account from something that we just wrote."""
         user = item.get("user") or {}
         self._me = (user.get("login", ""), user.get("id"))
 
@@ -57,7 +57,7 @@ class Identity:
 
 
 class PullRequestComments:
-    """The board of one pull request.
+    """The comments of one pull request; implements `sticky.Board`.
 
     Parameters
     ----------
@@ -83,18 +83,18 @@ class PullRequestComments:
         return [_note(item) for item in self._client.pages(self._list) if self._identity.wrote(item)]
 
     def read(self, note: int) -> Note | None:
-        """Return a comment, or None where it is gone."""
+        """Return a comment, or None if it is gone."""
         item = _unless_gone(lambda: self._client.get(f"{self._one}/{note}"))
         return _note(item) if item else None
 
     def create(self, body: str) -> Note:
-        """Write a comment; the answer settles who we are."""
+        """Create a comment; the answer tells which account we are."""
         item = self._client.send("POST", self._list, {"body": _sound(body)})
         self._identity.settle(item)
         return _note(item)
 
     def update(self, note: int, body: str) -> bool:
-        """Replace a comment; False where it is gone."""
+        """Update a comment; return False if it is gone."""
         body = _sound(body)
         return bool(_unless_gone(lambda: self._client.send("PATCH", f"{self._one}/{note}", {"body": body})))
 
@@ -137,7 +137,7 @@ class Approvals:
         return valid if not valid or self._still_there(change) else []
 
     def _problem(self, item: Mapping[str, Any], commit: str, reason: str, change: PullRequest) -> str:
-        """Return why a command does not count, or nothing."""
+        """Return why an approval does not count, or an empty string."""
         user = item.get("user") or {}
         login = user.get("login", "")
         if not login or user.get("type") != "User":
@@ -163,7 +163,7 @@ class Approvals:
         return bool(answer) and answer.get("permission") in MAY_WRITE
 
     def _still_there(self, change: PullRequest) -> bool:
-        """Tell whether the head is still what the approvals name; a push meanwhile drops them."""
+        """Return whether the head is still what the approvals name; a push meanwhile drops them."""
         now = self._client.get(f"/repos/{self._repository}/pulls/{change.number}")["head"]["sha"]
         if now != change.head:
             self._explain(f"approvals of {change.head[:7]} do not count: the head is now {now[:7]}")
@@ -171,7 +171,7 @@ class Approvals:
 
 
 def _sound(body: str) -> str:
-    """Replace half surrogates (of a file's name, say), which JSON can carry and GitHub refuses."""
+    """Replace lone surrogates (as in some file names), which JSON allows and GitHub rejects."""
     return body.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -180,7 +180,7 @@ def _note(item: Mapping[str, Any]) -> Note:
 
 
 def _unless_gone(call: Callable[[], Any]) -> Any:
-    """Return the answer, or None where the thing does not exist (any more)."""
+    """Return the answer, or None if the resource does not exist (any more)."""
     try:
         return call()
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""The change that a GitHub event is for: from its payload, and from the API what that leaves open."""
+"""The change that a GitHub event is about, from its payload; the API fills in what that lacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_ci.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """The change that an event names; what it leaves open is empty and must be asked for.
+    """The change that an event names; fields that the event lacks are empty, and must be queried.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def _change(name: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Ch
 
 
 def of_pull_request(pull: Mapping[str, Any], repository: str) -> Change:
-    """Return the change that a pull request is, from an event or from the API."""
+    """Return the change of a pull request, from an event or from the API."""
     head, base = pull.get("head") or {}, pull.get("base") or {}
     lives_in = (head.get("repo") or {}).get("full_name", "")
     home = repository or (base.get("repo") or {}).get("full_name", "")
@@ -146,7 +146,7 @@ def _of_change(run: Mapping[str, Any]) -> bool:
 
 
 def complete(event: Change, client: Client, repository: str, console: Console) -> Change:
-    """Ask the API for what the event leaves open.
+    """Query the API for what the event lacks.
 
     A ``workflow_run`` names no pull request of a fork: it is found by head repository and SHA. A
     comment names the pull request and no head.
@@ -190,7 +190,7 @@ def _pull_request_of_run(
 
 
 def remedy(missing: str, change: Change, actor: str) -> str:
-    """Return what to do about a permission that the token lacks (``pull-requests: write``)."""
+    """Return the remedy for a permission that the token lacks (``pull-requests: write``)."""
     if not change.from_run and (change.from_fork or actor == "dependabot[bot]"):
         whose = "a fork" if change.from_fork else "Dependabot"
         return (

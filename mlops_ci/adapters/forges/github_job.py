@@ -1,4 +1,4 @@
-"""The page of a job on GitHub: its summary, its annotations, and why something was not delivered."""
+"""A GitHub job's own page: job summary, annotations, and notes on what could not be delivered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANNOTATIONS = 9  # GitHub shows ten of a kind a step; one is left for a failed d
 
 
 class JobPage:
-    """What a job shows of itself, whatever its token may do.
+    """A job's own page, which it can write whatever its token may do.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ class JobPage:
         self._change = change
 
     def note(self, text: str) -> None:
-        """Say in the log and the summary why something was not delivered."""
+        """Write to the log and the summary why something was not delivered."""
         self._console.warn(text, title="mlops-ci")
         self.summarise("> [!NOTE]\n> " + text.replace("\n", "\n> "))
 
     def explain_refusal(self, error: RefusedError, doing: str, missing: str) -> None:
-        """Say which permission is missing, and the YAML that mends it."""
+        """Explain which permission is missing, with the YAML that grants it."""
         if error.status not in {401, 403, 404} or "locked" in error.message.lower():
             self.note(f"{doing} was refused: {error}")
             return
@@ -53,7 +53,7 @@ class JobPage:
             self._console.warn("the report is longer than the 1 MiB that a job summary holds")
 
     def annotate(self, report: Report) -> None:
-        """Annotate the run with what blocks, and with warnings."""
+        """Annotate the run with blocking findings and warnings."""
         title = f"mlops-ci: {report.model}" if report.model else "mlops-ci"
         bad = {Outcome.WORSE, Outcome.ERROR}
         said = [finding.message for finding in report.findings if finding.gated and finding.outcome in bad]

@@ -61,7 +61,8 @@ class GitLabForge:
             env.get("CI_API_V4_URL", "https://gitlab.com/api/v4"),
             service="GitLab",
             headers={"User-Agent": "mlops-ci"},
-            authorization=("PRIVATE-TOKEN", token) if token else None,
+            # Not PRIVATE-TOKEN: that header goes along where a portal leads to another host.
+            authorization=("Authorization", f"Bearer {token}") if token else None,
             sleep=sleep,
         )
 
@@ -103,7 +104,7 @@ class GitLabForge:
         )
 
     def approvals(self, change: PullRequest) -> list[Approval]:
-        """Return valid approvals of exactly `change.head`; why others do not count goes to the log.
+        """Return valid approvals of exactly `change.head`; log why others do not count.
 
         Raises
         ------
@@ -129,7 +130,7 @@ class GitLabForge:
         return valid if still else []
 
     def _problem(self, item: Mapping[str, Any], commit: str, reason: str, change: PullRequest) -> str:
-        """Return why a command does not count, or nothing."""
+        """Return why an approval does not count, or an empty string."""
         author = item.get("author") or {}
         if not _FULL_SHA.fullmatch(commit) or commit.lower() != change.head.lower():
             return f"it must name the full head, '{COMMAND} {change.head} REASON'"
@@ -151,12 +152,12 @@ class GitLabForge:
         return int(self._client.get("/user")["id"])
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the merge request that a check is running, above its last report; return the address."""
+        """Announce that a check is running, above the merge request's last report; return the address."""
         stamp = sticky.Stamp.of(self.source(), key)
         return self._deliver(stamp, sticky.running(text, stamp, NOTE_LIMIT, create=self._mode == "always"))
 
     def publish(self, report: Report, rendered: Mapping[str, str], *, key: str) -> str | None:
-        """Deliver a report to the log and the merge request; what cannot be delivered is said, not raised."""
+        """Deliver a report to the log and the merge request; a failure is logged, not raised."""
         return self._publish([report], [rendered], rendered, key)
 
     def publish_together(
@@ -182,7 +183,7 @@ class GitLabForge:
         return self._deliver(stamp, lambda present: body if create or present else None)
 
     def retire(self, keys: Collection[str]) -> None:
-        """Delete comments that this run's reports replaced, where it may write comments at all."""
+        """Delete comments that this run's reports replaced, if the token may write comments."""
         if not keys or not self._token or self._number is None or self._mode == "off":
             return
         with suppress(ServiceError):
@@ -196,7 +197,7 @@ class GitLabForge:
         return None
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
-        """Open, update or close the one issue of a key; what cannot be done is said, not raised."""
+        """Open, update or close the one issue of a key; a failure is logged, not raised."""
         if not self._token:
             self._console.warn("no issue: set MLOPS_CI_GITLAB_TOKEN to a token with the scope api")
             return None
@@ -251,7 +252,7 @@ class GitLabForge:
             )
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later jobs: a dotenv report, whose names are capitals and whose values one line."""
+        """Set outputs for later jobs, as a dotenv report: names in capitals, values on one line."""
         lines = [
             f"MLOPS_CI_{name.upper().replace('-', '_')}={' '.join(value.split())}"
             for name, value in values.items()

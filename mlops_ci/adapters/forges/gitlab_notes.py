@@ -24,7 +24,7 @@ class SectionConsole(TerminalConsole):
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Fold what is said inside under a title."""
+        """Group the output inside the block under a title."""
         self._sections += 1
         name = f"mlops_ci_{self._sections}"
         plain = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", title)
@@ -40,7 +40,7 @@ class SectionConsole(TerminalConsole):
 
 
 class MergeRequestNotes:
-    """The board of one merge request."""
+    """The notes of one merge request; implements `sticky.Board`."""
 
     def __init__(self, client: Client, merge_request: str, address: str) -> None:
         self._client = client
@@ -56,7 +56,7 @@ class MergeRequestNotes:
         return [self._note(item) for item in found if (item.get("author") or {}).get("id") == self._me]
 
     def read(self, note: int) -> sticky.Note | None:
-        """Return a note, or None where it is gone."""
+        """Return a note, or None if it is gone."""
         item = unless_gone(lambda: self._client.get(f"{self._notes}/{note}"))
         return self._note(item) if item else None
 
@@ -65,7 +65,7 @@ class MergeRequestNotes:
         return self._note(self._client.send("POST", self._notes, {"body": body}))
 
     def update(self, note: int, body: str) -> bool:
-        """Replace a note; False where it is gone."""
+        """Update a note; return False if it is gone."""
         return bool(unless_gone(lambda: self._client.send("PUT", f"{self._notes}/{note}", {"body": body})))
 
     def delete(self, note: int) -> None:
@@ -78,7 +78,7 @@ class MergeRequestNotes:
 
 
 def unless_gone(call: Callable[[], Any]) -> Any:
-    """Return the answer, or None where the thing does not exist (any more)."""
+    """Return the answer, or None if the resource does not exist (any more)."""
     try:
         return call()
     except RefusedError as error:

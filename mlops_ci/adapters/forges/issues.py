@@ -1,4 +1,4 @@
-"""The one issue of a key on a forge: opened, kept up to date, and closed; whoever else writes meanwhile."""
+"""Keeps one issue per key on a forge: opens, updates and closes it, also under concurrent writers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Issue:
 
     @property
     def key(self) -> str | None:
-        """What it is about, by the marker at its start; None where it is not ours."""
+        """Key in the marker at its start; None if the issue is not ours."""
         found = _MARKER.match(self.body)
         return unquote(found["key"]) if found else None
 
@@ -56,7 +56,7 @@ def marker(key: str) -> str:
 
 
 def keep_one(tracker: Tracker, key: str, title: str, body: str | None) -> Issue | None:
-    """Bring the one open issue of a key up to date; None as the body closes it.
+    """Create or update the one open issue of a key; a body of None closes it.
 
     Forges have no compare-and-set: after creating, the list is read again, and of several the lowest
     number stays. All jobs that race do the same and so end with the same issue.
@@ -98,7 +98,7 @@ class GitHubIssues:
         self._identity = Identity(client, graphql_url)
 
     def mine(self) -> list[Issue]:
-        """Return our open issues; pull requests, which GitHub lists among them, are none."""
+        """Return our open issues, without the pull requests that GitHub lists among them."""
         found = self._client.pages(self._list, state="open")
         return [
             _issue(item, "number", "body", "html_url")

@@ -1,4 +1,4 @@
-"""The sticky comment: one a key on a change, found by a marker, kept by the newest run, on any forge."""
+"""The sticky comment: one per key on a change, found by its marker, updated by the newest run only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WAS_RUNNING = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """Whose report a comment is, and of which run; written into it as its first line.
+    """Identifies the report and the run that a comment belongs to; written as its first line.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Stamp:
         )
 
     def older_than(self, other: Stamp) -> bool:
-        """Tell whether the other's report is the one to keep.
+        """Return whether the other stamp's report is newer.
 
         Of two runs on one head the later started wins, so that a run that is started again after an
         approval shows; of runs on different heads the later made, since a re-run of an old head is
@@ -107,13 +107,13 @@ class Board(Protocol):
         """Return all comments that this token's identity wrote, over all pages."""
 
     def read(self, note: int) -> Note | None:
-        """Return a comment, or None where it is gone."""
+        """Return a comment, or None if it is gone."""
 
     def create(self, body: str) -> Note:
         """Write a comment."""
 
     def update(self, note: int, body: str) -> bool:
-        """Replace a comment; False where it is gone."""
+        """Update a comment; return False if it is gone."""
 
     def delete(self, note: int) -> None:
         """Delete a comment, if it is still there."""
@@ -123,7 +123,7 @@ Compose = Callable[[Note | None], str | None]
 
 
 def upsert(board: Board, stamp: Stamp, compose: Compose) -> Note | None:
-    """Bring the one comment of `stamp.key` up to date, whatever other jobs do meanwhile.
+    """Create or update the one comment of `stamp.key`, also under concurrent jobs.
 
     Forges have no compare-and-set, so each step is followed by a look: after creating, the list is
     read again, the lowest id stays, the newest text moves into it, and the rest is deleted; all jobs
@@ -132,12 +132,12 @@ def upsert(board: Board, stamp: Stamp, compose: Compose) -> Note | None:
     Parameters
     ----------
     compose
-        Gives the text from the present comment (None where there is none), or None to write nothing.
+        Gives the text from the present comment (None if there is none), or None to write nothing.
 
     Returns
     -------
     Note or None
-        The comment that stands, which may be a newer run's; None where none was to be written.
+        The comment that stands, which may be a newer run's; None if none was to be written.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def retire(board: Board, stamp: Stamp, keys: Collection[str]) -> None:
 
 
 def running(text: str, stamp: Stamp, limit: int, *, create: bool) -> Compose:
-    """Return what composes the first state of a run: a line above the last report, which stays."""
+    """Return a function that adds a "running" line above the last report."""
     alone = _RUNNING.format(text=text, head="")
 
     def compose(present: Note | None) -> str | None:
@@ -203,12 +203,12 @@ def running(text: str, stamp: Stamp, limit: int, *, create: bool) -> Compose:
 
 
 def fits(text: str, limit: int) -> bool:
-    """Tell whether a text is within a limit in bytes, and so in characters of any kind."""
+    """Return whether a text is within a limit in bytes, and so in characters of any kind."""
     return len(text.encode("utf-8", "replace")) <= limit
 
 
 def choose(report: Report, rendered: Mapping[str, str], limit: int) -> str:
-    """Return the longest body that fits: a body is never cut, only left out whole, and says so."""
+    """Return the longest body that fits: bodies are never cut, only left out, with a note."""
     for name in ("comment", "markdown"):
         if rendered.get(name) and fits(rendered[name], limit):
             return rendered[name]
@@ -222,7 +222,7 @@ def choose(report: Report, rendered: Mapping[str, str], limit: int) -> str:
 
 
 def creates(mode: CommentMode, *reports: Report) -> bool:
-    """Tell whether reports deserve a new comment; one that is there is always brought up to date."""
+    """Return whether reports deserve a new comment; an existing one is always updated."""
     if mode == "failures":
         return any(report.exit_code != 0 for report in reports)
     if mode == "changes":
@@ -231,7 +231,7 @@ def creates(mode: CommentMode, *reports: Report) -> bool:
 
 
 def _quiet(report: Report) -> bool:
-    """Tell whether nothing differs from the champion."""
+    """Return whether nothing differs from the champion."""
     return (
         report.exit_code == 0
         and bool(report.findings)

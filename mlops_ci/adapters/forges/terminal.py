@@ -1,4 +1,4 @@
-"""A terminal in place of a forge: progress and the report as text, for a laptop or any other CI."""
+"""The terminal as a forge: progress and reports as text, for a laptop or a CI that has no adapter."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class TerminalConsole:
         self._depth = 0
 
     def info(self, text: str) -> None:
-        """Say one line, or some."""
+        """Print one or more lines."""
         self._say(text)
 
     def warn(self, text: str, *, title: str = "") -> None:
-        """Say something that must be seen."""
+        """Print a warning."""
         self._say(f"warning: {title}: {text}" if title else f"warning: {text}", YELLOW)
 
     def error(self, text: str, *, title: str = "") -> None:
-        """Say why the check fails."""
+        """Print why the check fails."""
         self._say(f"error: {title}: {text}" if title else f"error: {text}", RED)
 
     def mask(self, value: str) -> None:
@@ -47,7 +47,7 @@ class TerminalConsole:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Indent what is said inside under a title."""
+        """Indent the output inside the block under a title."""
         self._say(title, BOLD)
         self._depth += 1
         try:
@@ -56,7 +56,7 @@ class TerminalConsole:
             self._depth -= 1
 
     def untrusted(self, line: str) -> None:
-        """Pass on foreign output without what could drive the terminal."""
+        """Print untrusted output without control sequences."""
         # A progress bar rewrites its line; keep its last state.
         self._say(line.rstrip("\r\n").rsplit("\r", 1)[-1])
 
@@ -69,7 +69,7 @@ class TerminalConsole:
 
 
 class TerminalForge:
-    """Reports go to stdout; there is no pull request, and so no approval.
+    """A forge that prints reports to stdout; it has no pull requests and no approvals.
 
     Parameters
     ----------
@@ -103,12 +103,24 @@ class TerminalForge:
         self._target = target
 
     def source(self) -> Source:
-        """Return HEAD and the tip of the target branch."""
-        target, base = self._repository.target_tip(self._target) or (self._target or "", "")
-        return Source(head=self._repository.head(), base=base, target=target, time=self._time)
+        """Return HEAD and the tip of the target branch.
+
+        Raises
+        ------
+        UsageError
+            If the target branch was named, and there is none of this name.
+        """
+        head, tip = self._repository.head(), self._repository.target_tip(self._target)
+        if tip is None and self._target:
+            raise UsageError(
+                f"there is no branch '{self._target:.80}', neither on origin nor here",
+                remedy="Fetch it (`git fetch origin`), or name another with --target.",
+            )
+        target, base = tip or ("", "")
+        return Source(head=head, base=base, target=target, time=self._time)
 
     def pull_request(self) -> PullRequest | None:
-        """Return None: a terminal knows of none."""
+        """Return None: a terminal has no pull request."""
         return None
 
     def approvals(self, change: PullRequest) -> list[Approval]:
@@ -116,7 +128,7 @@ class TerminalForge:
         return []
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say that the check has begun."""
+        """Print that the check has begun."""
         self._console.info(_plain(text))
         return None
 
@@ -150,12 +162,12 @@ class TerminalForge:
         return None
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
-        """Say what would be an issue on a forge."""
+        """Print what would be an issue on a forge."""
         self._console.info(f"issue: {title}" if body is not None else f"no issue: {key}")
         return None
 
     def dispatch(self, event: str, values: Mapping[str, str]) -> str:
-        """Say that there is nobody to start it here.
+        """Print that there is no forge to start it.
 
         Raises
         ------
@@ -168,7 +180,7 @@ class TerminalForge:
         )
 
     def propose(self, branch: str, title: str, body: str) -> str | None:
-        """Say that the branch is there, to be pushed and proposed by hand."""
+        """Print that the branch exists, to be pushed and proposed by hand."""
         self._console.info(f"branch {branch}: {title}")
         return None
 
@@ -177,7 +189,7 @@ class TerminalForge:
 
 
 def _writable(text: str, stream: TextIO) -> str:
-    """Replace what a stream's encoding lacks: a report must not fail for an emoji."""
+    """Replace characters that a stream's encoding lacks: a report must not fail because of an emoji."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
 

@@ -1,4 +1,4 @@
-"""Finding candidates' runs, and the run that a candidate is written into."""
+"""Finds the runs of candidates, and the run that a candidate is written into."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mlops_ci.adapters.mlflow import runs
 from mlops_ci.adapters.mlflow.client import clause, pages
-from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, patiently
+from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, retry_on_collision
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, UsageError
@@ -37,7 +37,7 @@ def matching(client: Any, wanted: Mapping[str, str]) -> Iterator[Any]:
 
 
 def same_candidate(client: Any, record: CandidateRecord) -> Any | None:
-    """Return the complete run of an identical candidate, or None.
+    """Return the complete run of an identical candidate, or None if there is none.
 
     Identical are those of one pipeline version whose model, evaluation, holdout and metrics agree;
     its artifacts must still be there.
@@ -54,7 +54,7 @@ def same_candidate(client: Any, record: CandidateRecord) -> Any | None:
 
 
 def identity_of(tags: Mapping[str, Any], model: str) -> dict[str, str]:
-    """Return what makes two candidates one and the same; empty text where a digest is not known."""
+    """Return the identity of a candidate: equal for equal candidates; empty if a digest is unknown."""
     return {**{name: str(tags.get(name, "")) for name in tag.IDENTITY}, tag.MODEL: model}
 
 
@@ -115,9 +115,11 @@ def experiment_for(client: Any, name: str, folder: Path | None) -> str:
 
 
 def mark(client: Any, experiment: Any) -> None:
-    """Mark an experiment, so that its candidates are found without a search through all others."""
+    """Mark an experiment, so that candidates are found without searching all experiments."""
     if experiment.tags.get(tag.CANDIDATES) != "true":
-        patiently(lambda: client.set_experiment_tag(experiment.experiment_id, tag.CANDIDATES, "true"))
+        retry_on_collision(
+            lambda: client.set_experiment_tag(experiment.experiment_id, tag.CANDIDATES, "true")
+        )
 
 
 def _carries(tags: Mapping[str, str], name: str, value: str) -> bool:

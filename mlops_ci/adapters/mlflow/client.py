@@ -1,4 +1,4 @@
-"""The way to an MLflow registry: its address, a quiet client, and its failures in our words."""
+"""Connects to MLflow: resolves its address, makes a quiet client, and translates its failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlops_ci.adapters.mlflow.errors import public, told
+from mlops_ci.adapters.mlflow.errors import public, translated
 from mlops_ci.errors import MlopsCiError, ServiceError, UsageError
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKIN
 
 
 def resolved(uri: str | None, root: Path) -> str:
-    """Return the tracking address: as given, or MLflow's from the environment, or a laptop's default.
+    """Return the tracking address: as given, else MLflow's from the environment, else a local default.
 
     The default is what MLflow itself takes in the repository's root, ``sqlite:///mlflow.db``; a
     relative sqlite path is taken from the root, too, so that it does not depend on the working directory.
@@ -65,7 +65,7 @@ def resolved(uri: str | None, root: Path) -> str:
 
 
 def clause(attribute: str, value: str) -> str | None:
-    """Return one condition of an MLflow filter, or None where the value cannot be said in it safely.
+    """Return a condition of an MLflow filter, or None if the value cannot be quoted safely.
 
     MLflow's filter language has no escapes. What the filter leaves open is always decided here, on
     the answers, so that a filter only saves time.
@@ -88,7 +88,7 @@ def pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
 def quiet(
     patience: Mapping[str, str], token: str | None = None, addresses: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """Let MLflow work without a word and with bounded patience; what the user has set stays.
+    """Silence MLflow and bound its timeouts and retries, unless the user has set them.
 
     A token takes the place of the login in MLflow's variables, which is for another server. The addresses
     are set as variables, too: MLflow 3.1 looks for a run's artifacts there, whatever its client was told.
@@ -157,14 +157,14 @@ class Connection:
 
     @property
     def website(self) -> str | None:
-        """Root of the pages that a person can look at, or None."""
+        """Root address of the web UI, or None."""
         if not self.tracking.startswith(("http://", "https://")):
             return None
         return public(self.tracking).rstrip("/")
 
     @contextmanager
     def calls(self, purpose: str, *, transfers: bool = False) -> Iterator[Any]:
-        """Lend the client (an `mlflow.MlflowClient`) for some calls; failures come out as ours.
+        """Yield the client (an `mlflow.MlflowClient`); its failures are raised as our errors.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class Connection:
                 # must stay what they are.
                 if type(failure).__module__ == "builtins" and not isinstance(failure, OSError):
                     raise
-                raise told(purpose, failure, (self.tracking, self.registry)) from failure
+                raise translated(purpose, failure, (self.tracking, self.registry)) from failure
             finally:
                 self._spent += 0.0 if transfers and arrived else time.monotonic() - started
 

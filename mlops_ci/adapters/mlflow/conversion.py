@@ -1,4 +1,4 @@
-"""MLflow's runs and versions as our values."""
+"""Converts MLflow's runs and model versions to the values of the ports."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def live_run(client: Any, run_id: str | None, whose: str) -> Any:
     return run
 
 
-class Described:
-    """Describes runs and versions, with links to their pages.
+class Converter:
+    """Converts runs and versions, with links to their pages.
 
     Parameters
     ----------

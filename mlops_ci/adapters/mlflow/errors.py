@@ -1,4 +1,4 @@
-"""What can go wrong with MLflow, in our words: one clear error with a remedy, and no secrets in it."""
+"""Translates MLflow's failures into our errors, with a remedy and without secrets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _host(uri: str) -> str:
 
 
 def or_none(call: Callable[[], T], *codes: str) -> T | None:
-    """Return what a call returns, or None where MLflow answers with one of these error codes."""
+    """Return what a call returns, or None if MLflow answers with one of these error codes."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (heavy)
 
     try:
@@ -60,8 +60,8 @@ def or_none(call: Callable[[], T], *codes: str) -> T | None:
         raise
 
 
-def patiently(call: Callable[[], T], tries: int = 4) -> T:
-    """Call again when two writers collided: MLflow passes on its database's IntegrityError.
+def retry_on_collision(call: Callable[[], T], tries: int = 4) -> T:
+    """Call again if two writers collided, which MLflow reports as its database's IntegrityError.
 
     Its setters of tags and aliases look first and insert then, so the first of two may fail.
     """
@@ -77,8 +77,8 @@ def patiently(call: Callable[[], T], tries: int = 4) -> T:
     return call()
 
 
-def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
-    """Say an MLflow failure as one of ours, naming the address without its secrets.
+def translated(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
+    """Return an MLflow failure as one of our errors, naming the address without its secrets.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     text = whole if len(whole) <= 300 else whole[:300] + "..."
     status = getattr(getattr(failure, "response", None), "status_code", 0)
     address = next((public(uri) for uri in uris if _host(uri) and _host(uri) in whole), public(uris[0]))
-    if of_a_store(failure):
+    if is_store_failure(failure):
         sign = next((said for pattern, said in SIGNS if re.search(pattern, whole, re.IGNORECASE)), None)
         return ServiceError(
             STORE,
@@ -122,7 +122,7 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
         return ServiceError(
             "MLflow",
             f"{address} is older than MLflow 3, cannot {purpose}",
-            remedy="Upgrade the server to MLflow 3.1 or newer; `mlflow db upgrade` mends its database.",
+            remedy="Upgrade the server to MLflow 3.1 or newer; `mlflow db upgrade` fixes its database.",
         )
     if code == "ENDPOINT_NOT_FOUND" or "not in a valid JSON format" in whole:
         text = "it does not answer as an MLflow server does"
@@ -131,8 +131,8 @@ def told(purpose: str, failure: Exception, uris: Sequence[str]) -> MlopsCiError:
     return ServiceError("MLflow", problem, remedy="Check the address and the server, then run this again.")
 
 
-def of_a_store(failure: BaseException) -> bool:
-    """Say whether a failure came of the store that holds the artifacts, which is not MLflow's server."""
+def is_store_failure(failure: BaseException) -> bool:
+    """Return whether a failure came from the artifact store rather than MLflow's server."""
     if _TRANSFERS.search(" ".join(str(failure).split())):
         return True
     seen: BaseException | None = failure

@@ -1,4 +1,4 @@
-"""The registry port on MLflow: champions, candidates' runs, versions and aliases."""
+"""The port `Registry` on MLflow: champions, candidates' runs, versions and aliases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_ci.adapters.mlflow import candidates, runs, s3, versions
 from mlops_ci.adapters.mlflow.client import Connection
-from mlops_ci.adapters.mlflow.conversion import Described, live_run
+from mlops_ci.adapters.mlflow.conversion import Converter, live_run
 from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, or_none
 from mlops_ci.adapters.ports import CandidateRecord, Champion
 from mlops_ci.core import tags as tag
@@ -43,10 +43,10 @@ class MlflowRegistry:
     ) -> None:
         self._connection = Connection(tracking_uri, registry_uri, (root or Path.cwd()).absolute(), token)
         self._experiment = experiment
-        self._described = Described(self._connection.website)
+        self._described = Converter(self._connection.website)
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the version that an alias names, or None where the model or the alias never was.
+        """Return the version that an alias names, or None if the model or the alias never was.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class MlflowRegistry:
             return None if version is None else self._described.version(client, version)
 
     def version(self, model: str, version: str) -> Champion | None:
-        """Return one version, or None where it does not exist (any more)."""
+        """Return one version, or None if it does not exist (any more)."""
         if self._connection.absent:
             return None
         with self._connection.calls(f"read version {version} of '{model}'") as client:
@@ -102,7 +102,7 @@ class MlflowRegistry:
         return fetched
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference.
+        """Write the candidate's run, marked as complete only at the end; return its reference.
 
         An identical candidate that was recorded before gives its run again. The user's own run
         (`candidate.run_id`) is adopted unless it already stands for something else.
@@ -200,7 +200,7 @@ class MlflowRegistry:
         tags: Mapping[str, str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts and metrics with a version that exists already, and tag the version.
+        """Store artifacts and metrics with an existing version, and tag it.
 
         They go into the version's run; one that was registered without a run gets one that is made
         here and named by its tags.

@@ -1,4 +1,4 @@
-"""Writing one candidate into one MLflow run, within MLflow's limits."""
+"""Writes one candidate into one MLflow run, within MLflow's limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from mlops_ci.adapters.mlflow import s3
-from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, STORE, of_a_store, patiently
+from mlops_ci.adapters.mlflow.errors import INVALID, MISSING, STORE, is_store_failure, retry_on_collision
 from mlops_ci.adapters.ports import CandidateRecord
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import EvidenceError, ServiceError
@@ -38,7 +38,7 @@ ADOPTED_FOLDER = "mlops_ci"
 
 
 def layout(artifacts: Mapping[str, Path], *, adopted: bool) -> dict[str, Path]:
-    """Return what goes where in the run, after checking that it is there.
+    """Return the local path of each artifact by its path in the run, after checking that all files exist.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def layout(artifacts: Mapping[str, Path], *, adopted: bool) -> dict[str, Path]:
 
 
 def derived_tags(placed: Mapping[str, Path]) -> dict[str, str]:
-    """Return the tags that say where in the run the model and the evaluation are."""
+    """Return the tags with the artifact paths of the model and the evaluation."""
     found = {}
     for target, local in placed.items():
         inner = target.removeprefix(f"{ADOPTED_FOLDER}/")
@@ -90,7 +90,7 @@ def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, str) or value is None or not math.isfinite(value):
             raise EvidenceError(
                 f"metric '{name}' is {value!r}, not a finite number",
-                remedy="Mend the evaluation stage: a metric that could not be computed must not be written.",
+                remedy="Fix the evaluation stage: a metric that could not be computed must not be written.",
             )
     return {key(name): float(value) for name, value in metrics.items()}
 
@@ -104,13 +104,13 @@ def key(name: str) -> str:
 
 
 def text(value: Any, limit: int) -> str:
-    """Return a value as text of at most `limit` characters, visibly cut."""
+    """Return a value as text of at most `limit` characters, with an ellipsis if it was cut."""
     said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return said if len(said) <= limit else said[: limit - 3] + "..."
 
 
 def write(client: Any, run_id: str, record: CandidateRecord, *, adopted: bool) -> None:
-    """Write everything of a candidate into a run, and mark it as complete at the very end.
+    """Write a candidate into a run, and mark it as complete at the very end.
 
     Of an adopted run nothing is overwritten but our own tags.
     """
@@ -137,7 +137,7 @@ def write(client: Any, run_id: str, record: CandidateRecord, *, adopted: bool) -
         client.log_batch(run_id, tags=some)
     if record.datasets:
         shown = [_dataset(*each) for each in record.datasets]
-        patiently(lambda: client.log_inputs(run_id, datasets=shown))
+        retry_on_collision(lambda: client.log_inputs(run_id, datasets=shown))
     for target, local in placed.items():
         upload(client, run_id, local, target)
     if not adopted:
@@ -146,7 +146,7 @@ def write(client: Any, run_id: str, record: CandidateRecord, *, adopted: bool) -
 
 
 def accumulate(client: Any, run: Any, record: CandidateRecord) -> None:
-    """Add the commit and the pull request of a candidate that came again to its run."""
+    """Add the commit and the pull request of an identical later candidate to its run."""
     for name in tag.ACCUMULATED:
         known = run.data.tags.get(name, "").split()
         new = [value for value in str(record.tags.get(name, "")).split() if value not in known]
@@ -203,7 +203,7 @@ def local_files(path: Path) -> Iterator[tuple[str, int]]:
         for name in files:
             file = Path(root, name)
             if not file.is_file():
-                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or mend the link.")
+                raise EvidenceError(f"'{file}' is not a file", remedy="Remove it, or fix the link.")
             yield file.relative_to(path).as_posix(), file.stat().st_size
 
 
@@ -223,7 +223,7 @@ def exists(client: Any, run: Any, artifact: str) -> bool:
 
 
 def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
-    """Download an artifact that the run was seen to hold a moment ago.
+    """Download an artifact that the run listed a moment ago.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
     try:
         fetched = Path(client.download_artifacts(run_id, artifact, str(into)))
     except MlflowException as failure:
-        if failure.error_code not in (MISSING, INVALID) or of_a_store(failure):
+        if failure.error_code not in (MISSING, INVALID) or is_store_failure(failure):
             raise
         raise ServiceError(
             STORE,
@@ -247,7 +247,7 @@ def fetch(client: Any, run_id: str, artifact: str, into: Path) -> Path:
 
 
 def _check_arrived(client: Any, run_id: str, artifact: str, fetched: Path) -> None:
-    """Refuse other files, or of another size, than the run lists.
+    """Refuse downloaded files that differ from the run's listing in name or size.
 
     A proxy's page in the place of a file, or of the listing that a folder is fetched by, is not someone's
     change of a model.

@@ -1,4 +1,4 @@
-"""What was served, as MLflow keeps it: traces, with their tags, metadata and assessments."""
+"""Served traffic from MLflow's traces, with their tags, metadata and assessments."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def _number(value: Any, name: str) -> float:
         return float({"true": "1", "false": "0"}.get(str(value).lower(), value))
     except (TypeError, ValueError):
         raise EvidenceError(
-            f"'{name}' of a trace is '{value!s:.40}', which is no number",
+            f"'{name}' of a trace is '{value!s:.40}', which is not a number",
             remedy="correct the column in `canary` of mlops-ci.yaml, or what writes the trace",
         ) from None

@@ -1,4 +1,4 @@
-"""A history of monitoring in MLflow: one run `monitor` a model, one step a window."""
+"""Logs monitoring results to MLflow: one run `monitor` per model, one step per window."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MlflowTrends:
         return str(found.experiment_id)
 
     def _run(self, client: Any, experiment: str) -> str:
-        """Return the one run: the oldest of that name, made where there is none."""
+        """Return the one run: the oldest of that name, made if there is none."""
 
         def search() -> list[Any]:
             said = clause("attributes.run_name", RUN)

@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mlops_ci.adapters.mlflow.client import clause, pages
-from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, patiently
+from mlops_ci.adapters.mlflow.errors import EXISTS, INVALID, MISSING, or_none, retry_on_collision
 from mlops_ci.core import tags as tag
 from mlops_ci.errors import ConflictError, EvidenceError
 
 
 def aliased(client: Any, model: str, alias: str) -> Any | None:
-    """Return the version that an alias names, or None where there is no such model or alias.
+    """Return the version that an alias names, or None if there is no such model or alias.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def create(client: Any, model: str, run: Any, tags: Mapping[str, str]) -> Any:
     def make() -> Any:
         return client.create_model_version(model, source, run_id, tags=dict(tags), await_creation_for=60)
 
-    made = or_none(lambda: patiently(make))
+    made = or_none(lambda: retry_on_collision(make))
     if made is None:
         or_none(lambda: client.create_registered_model(model), EXISTS)
-        made = patiently(make)
+        made = retry_on_collision(make)
     return made
 
 
@@ -96,11 +96,11 @@ def existing(client: Any, model: str, version: str) -> Any:
 def tag_version(client: Any, model: str, version: str, tags: Mapping[str, str]) -> None:
     """Write tags on a version."""
     for name, value in tags.items():
-        patiently(partial(client.set_model_version_tag, model, version, name, value))
+        retry_on_collision(partial(client.set_model_version_tag, model, version, name, value))
 
 
 def point(client: Any, model: str, alias: str, version: str) -> None:
-    """Point an alias at a version, read it back, and leave a trace of it on the model.
+    """Point an alias at a version, read it back, and record it as a tag of the model.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
         If the alias names another version afterwards: someone else moved it at the same time.
     """
     existing(client, model, version)
-    patiently(lambda: client.set_registered_model_alias(model, alias, version))
+    retry_on_collision(lambda: client.set_registered_model_alias(model, alias, version))
     now = aliased(client, model, alias)
     if now is None or str(now.version) != version:
         found = "nothing" if now is None else f"version {now.version}"
@@ -119,4 +119,4 @@ def point(client: Any, model: str, alias: str, version: str) -> None:
             f"the alias '{alias}' of model '{model}' was set to version {version} but names {found}",
             remedy="Someone else moved it at the same time: look who, then run this again.",
         )
-    patiently(lambda: client.set_registered_model_tag(model, tag.alias(alias), version))
+    retry_on_collision(lambda: client.set_registered_model_tag(model, tag.alias(alias), version))

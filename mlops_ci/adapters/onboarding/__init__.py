@@ -1,1 +1,1 @@
-"""Looking at a repository and at the services around it, before the gate is in force."""
+"""Inspecting a repository and its services for `init` and `doctor`."""

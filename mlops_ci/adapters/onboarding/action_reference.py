@@ -1,4 +1,4 @@
-"""Where this very mlops-ci comes from, so that a workflow can name it: `owner/mlops-ci@ref`."""
+"""The repository and ref that mlops-ci was installed from, for workflows: `owner/mlops-ci@ref`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOURCE = ("source", "repository", "homepage", "source code", "code")
 
 
 def action_reference(name: str = "mlops-ci") -> str | None:
-    """Return the action's reference for a workflow, or None where the installation does not tell.
+    """Return the action's reference for a workflow, or None if the installation does not tell.
 
     What was installed from git names its commit (PEP 610); a checkout that one works in, its remote and
     HEAD; a release, the repository in its metadata and the tag of its version.

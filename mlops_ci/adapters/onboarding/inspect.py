@@ -1,4 +1,4 @@
-"""A look at a repository's files: DVC projects, metrics, predictions, code, remotes; nothing is run."""
+"""Inspects a repository's files (DVC projects, metrics, predictions, code) without running anything."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from mlops_ci.adapters.dvc.yaml import load_values
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.onboarding.source_code import Code, read_code
 from mlops_ci.core.onboarding.facts import Facts, Forge, ProjectFact, StageFact, Table
-from mlops_ci.core.onboarding.proposal import is_table
+from mlops_ci.core.table_files import is_table
 from mlops_ci.errors import MlopsCiError
 
 _LARGEST = 200 * 2**20
+# A column of more distinct values holds no classes.
+_MOST_VALUES = 200
 _INSTALLS = (
     ("uv.lock", 'pip install uv && uv sync --locked && echo "$PWD/.venv/bin" >> "$GITHUB_PATH"'),
     (
@@ -37,7 +39,7 @@ _INSTALLS = (
 
 
 def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) -> Facts:
-    """Return what is known of a repository from its files and its git remotes.
+    """Return the facts of a repository, from its files and its git remotes.
 
     Raises
     ------
@@ -61,7 +63,6 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
         registered=code.registered,
         tracking_uri=uri,
         tracking_from=where,
-        logs_models=code.logs_runs,
         frameworks=code.frameworks,
         evaluation_code=next(
             (path for path in code.scripts if path in commands or Path(path).name in commands), ""
@@ -74,7 +75,7 @@ def inspect(repository: GitRepository, environ: Mapping[str, str] = os.environ) 
 
 
 def forge_of(repository: GitRepository, files: list[str]) -> Forge:
-    """Return the forge by the git remote, else by the files that it reads."""
+    """Return the forge by the git remote, else by its configuration files."""
     url = (repository.remote_url() or "").lower()
     if "gitlab" in url:
         return "gitlab"
@@ -184,7 +185,7 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _table(root: Path, name: str) -> Table:
-    """Read what a table says of itself; one that is not here, or too large to look at, is known by name."""
+    """Read a table's columns and rows; of one that is missing or too large, only the name is known."""
     path = root / name
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return Table(path=name)
@@ -201,12 +202,17 @@ def _table(root: Path, name: str) -> Table:
         for column, values in plain.items()
         if values.dtype.kind == "f" and not np.array_equal(values, np.floor(values), equal_nan=True)
     }
-    distinct = {
-        column: len(set(map(str, values.tolist()))) if values.dtype.kind == "O" else len(np.unique(values))
+    unlike = {
+        column: set(map(str, values.tolist() if values.dtype.kind == "O" else np.unique(values).tolist()))
         for column, values in plain.items()
     }
     return Table(
-        path=name, columns=tuple(columns), rows=rows, distinct=distinct, numbers=frozenset(fractions)
+        path=name,
+        columns=tuple(columns),
+        rows=rows,
+        distinct={column: len(values) for column, values in unlike.items()},
+        numbers=frozenset(fractions),
+        values={column: frozenset(some) for column, some in unlike.items() if len(some) <= _MOST_VALUES},
     )
 
 

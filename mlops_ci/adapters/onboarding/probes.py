@@ -1,4 +1,4 @@
-"""Questions to DVC's remote, MLflow and the forge that change nothing: `doctor`'s eyes."""
+"""Read-only probes of the DVC remote, MLflow and the forge, for `doctor`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_VERSION = "999999999"
 
 
 class ServiceProbes:
-    """The services around one model (implements `ports.onboarding.Probes`).
+    """Probes of the services around one model; implements `ports.onboarding.Probes`.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class ServiceProbes:
         )
 
     def forge(self) -> ForgeState | None:
-        """Return what the forge's token may do; None where there is no token to ask with.
+        """Return what the forge's token may do; None if there is no token to ask with.
 
         Writing is asked for by changing a comment that cannot exist (number 0): without the permission
         GitHub answers 403, with it 404.
@@ -131,7 +131,7 @@ def _login(connection: Connection) -> dict[str, str]:
 
 
 def _allowed(call: Any) -> bool | None:
-    """Return whether a request was let through; what is not there was let through."""
+    """Return whether a request was permitted; a 404 counts, since it came after the permission check."""
     try:
         call()
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""What a repository's own code says of MLflow and of its framework, found in its text: no code is run."""
+"""Finds MLflow addresses, registered models and frameworks in source code by text search; runs nothing."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ _REGISTERED = (
 _IMPORT = re.compile(
     r"^\s*(?:import|from)\s+(sklearn|torch|xgboost|lightgbm|tensorflow|keras|mlflow)\b", re.MULTILINE
 )
-_LOGS = re.compile(r"mlflow\.(?:start_run|log_metric|log_model|autolog|sklearn|pytorch|xgboost|lightgbm)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """What the code says."""
+    """What was found in the source code."""
 
     tracking_uri: str = ""
     tracking_from: str = ""
     registered: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
-    logs_runs: bool = False
     scripts: tuple[str, ...] = ()
 
 
@@ -48,7 +46,6 @@ def read_code(root: Path, files: list[str]) -> Code:
     uri = where = ""
     registered: dict[str, None] = {}
     frameworks: dict[str, None] = {}
-    logs = False
     # The evaluation's framework counts first: it is where the predictions are written.
     for name in sorted(scripts, key=lambda one: "eval" not in one.lower()) + settings:
         text = _text(root / name)
@@ -59,7 +56,6 @@ def read_code(root: Path, files: list[str]) -> Code:
         registered |= dict.fromkeys(match for pattern in _REGISTERED for match in pattern.findall(text))
         if name.endswith(".py"):
             frameworks |= dict.fromkeys(_IMPORT.findall(text))
-            logs = logs or bool(_LOGS.search(text))
     if "keras" in frameworks:
         frameworks["tensorflow"] = None
     known = tuple(name for name in frameworks if name not in {"mlflow", "keras"})
@@ -68,7 +64,6 @@ def read_code(root: Path, files: list[str]) -> Code:
         tracking_from=where,
         registered=tuple(registered),
         frameworks=known,
-        logs_runs=logs,
         scripts=tuple(scripts),
     )
 

@@ -16,12 +16,12 @@ class LocalWorkTree:
         self.root = root
 
     def text(self, path: str) -> str | None:
-        """Return a file's text, or None where there is none."""
+        """Return a file's text, or None if there is none."""
         place = self.root / path
         try:
             return place.read_text(encoding="utf-8") if place.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read as text: {error}", remedy="mend or move it") from None
+            raise UsageError(f"{path} cannot be read as text: {error}", remedy="fix or move it") from None
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all."""

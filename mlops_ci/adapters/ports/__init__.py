@@ -1,4 +1,4 @@
-"""The ports: what commands may ask of the outside, as small Protocols and the values they pass."""
+"""The ports: Protocols that commands call and adapters implement, and the values that pass between them."""
 
 from mlops_ci.adapters.ports.console import Console
 from mlops_ci.adapters.ports.data import Columns, Evaluations, Evidence, Files, Frames, Traffic

@@ -1,4 +1,4 @@
-"""What a person who waits is told."""
+"""Progress messages for a person who waits."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ class Console(Protocol):
     """Progress for a person who waits; nothing that a program parses."""
 
     def info(self, text: str) -> None:
-        """Say one line, or some."""
+        """Print one or more lines."""
 
     def warn(self, text: str, *, title: str = "") -> None:
-        """Say something that must be seen; GitHub shows it beside the run."""
+        """Print a warning; GitHub shows it beside the run."""
 
     def error(self, text: str, *, title: str = "") -> None:
-        """Say why the check fails; GitHub shows it beside the run."""
+        """Print why the check fails; GitHub shows it beside the run."""
 
     def mask(self, value: str) -> None:
         """Have the forge hide a secret in the log."""
 
     def group(self, title: str) -> AbstractContextManager[None]:
-        """Fold what is said inside under a title."""
+        """Group the output inside the block under a title."""
 
     def untrusted(self, line: str) -> None:
-        """Pass on one line of foreign output so that it can command nothing."""
+        """Print one line of untrusted output, so that it cannot issue commands."""

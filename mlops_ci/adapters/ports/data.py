@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy, which half of the verbs do without
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A candidate's manifest, and where the files it names are on this machine.
+    """A candidate's manifest, and the local paths of the files that it names.
 
     `places` maps the manifest's paths to files and folders; they may be anywhere, so that a single
     job needs no copy of a large model.
@@ -46,7 +46,7 @@ class Frames(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the columns of a predictions file mean; None or empty where it has none.
+    """The roles of a predictions file's columns; None or empty for a role without a column.
 
     `required` names the columns without which the file is an error; others may be missing.
     """
@@ -57,6 +57,7 @@ class Columns:
     score: str | Sequence[str] | None = None
     group: str | None = None
     weight: str | None = None
+    time: str | None = None
     further: Sequence[str] = ()
     required: frozenset[str] = frozenset()
 

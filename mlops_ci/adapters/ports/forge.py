@@ -34,7 +34,7 @@ class Forge(Protocol):
         """Return valid approvals of exactly `change.head`: by someone who may write, not its author."""
 
     def announce(self, text: str, *, key: str) -> str | None:
-        """Say on the change that a check is running, in the comment that `publish` will replace.
+        """Announce on the change that a check is running, in the comment that `publish` will replace.
 
         `text` is one sentence of Markdown. Return the comment's address, or None. Never raises for
         what cannot be delivered.
@@ -46,7 +46,7 @@ class Forge(Protocol):
         `rendered` holds it by format: ``markdown`` in full, ``comment`` as short as a comment must
         be (``markdown`` is taken where it is missing), ``text`` for a terminal, ``json``.
 
-        Return the comment's address, or None where none was written. Delivery is tried in every
+        Return the comment's address, or None if none was written. Delivery is tried in every
         way that is left: a comment that cannot be written must not lose the verdict, so nothing is
         raised.
         """
@@ -61,26 +61,26 @@ class Forge(Protocol):
         """
 
     def retire(self, keys: Collection[str]) -> None:
-        """Take back comments of other keys that this run's reports replaced; a newer run's stay.
+        """Delete comments of other keys that this run's reports replaced, except those of newer runs.
 
         Nothing is raised: a comment that stays says of itself which commit it is about.
         """
 
     def conclude(self, code: int, text: str) -> None:
-        """Say once, after all reports, how the run ends: its exit code, and one sentence."""
+        """Conclude the run, once, after all reports: its exit code, and one sentence."""
 
     def reference(self, number: int) -> str | None:
-        """Return the git ref of a change's head; None where a checkout always has it."""
+        """Return the git ref of a change's head; None if a checkout always has it."""
 
     def issue(self, key: str, title: str, body: str | None) -> str | None:
         """Open or update the one issue of a key; None as the body closes it where it is open.
 
-        Return its address, or None where there is none. Nothing is raised: it is said where an issue
+        Return its address, or None if there is none. Nothing is raised: it is said where an issue
         cannot be written.
         """
 
     def dispatch(self, event: str, values: Mapping[str, str]) -> str:
-        """Start what the repository has set up for an event; return where it was sent, in words.
+        """Trigger an event for the repository's workflows; return where it was sent, in words.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Forge(Protocol):
         """
 
     def propose(self, branch: str, title: str, body: str) -> str | None:
-        """Open or update the pull request of a pushed branch; return its address, None where it has none.
+        """Open or update the pull request of a pushed branch; return its address, None if it has none.
 
         Raises
         ------
@@ -100,4 +100,4 @@ class Forge(Protocol):
         """
 
     def outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later steps of the same job."""
+        """Set outputs for later steps of the same job."""

@@ -26,7 +26,7 @@ class Ledger(Protocol):
         """
 
     def append(self, history: History, entry: Entry) -> History:
-        """Add an entry to exactly this history; return what it is then.
+        """Append an entry if the history has not changed; return the new history.
 
         Raises
         ------

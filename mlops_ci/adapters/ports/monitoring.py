@@ -1,4 +1,4 @@
-"""What the watching verbs ask of the outside: production's rows, a history of numbers, data and branches."""
+"""Ports of `monitor`, `retrain` and `data update`: production's rows, trends, data versions, branches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_ci.core.monitor.windows import Window
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Which rows of production are wanted.
+    """A request for rows of production.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Slice:
     Attributes
     ----------
     path
-        A Parquet file of them, in the order of time; None where there is no row.
+        A Parquet file of them, in the order of time; None if there is no row.
     rows, labels
         How many there are, and how many have a label.
     digest
@@ -69,14 +69,14 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What production's files hold.
+    """The content of production's files.
 
     Attributes
     ----------
     slices
         Of the windows that are due, oldest first; with `newest` their last rows.
     newest
-        Time of the newest row that is not from the future, or None where there is no row.
+        Time of the newest row that is not from the future, or None if there is no row.
     future, undated
         Rows with a time after now (a wrong clock), and without one; both are left out.
     """
@@ -88,7 +88,7 @@ class Seen:
 
 
 class Production(Protocol):
-    """The rows that the model met in production."""
+    """The rows that the model served in production."""
 
     def read(self, asked: Asked, into: Path) -> Seen:
         """Cut production into windows, each written to a folder.
@@ -131,10 +131,10 @@ class DataVersions(Protocol):
         """Return whether it comes from another place (``dvc import``), and so is updated from there."""
 
     def update(self, path: str) -> None:
-        """Bring the pointer up to date: from the file that is there, or by fetching the import anew."""
+        """Update the pointer: from the present file, or by fetching the import anew."""
 
     def push(self, path: str) -> None:
-        """Store the data in the remote, and prove that all of it is there.
+        """Push the data to the remote, and verify that all of it is there.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class DataVersions(Protocol):
         """
 
     def restore(self, path: str) -> None:
-        """Put the data back that the pointer names."""
+        """Check out the data that the pointer names."""
 
 
 class Branches(Protocol):
@@ -155,7 +155,7 @@ class Branches(Protocol):
         """Return the SHA of a commit on a base that changes only these files."""
 
     def publish(self, branch: str, commit: str) -> None:
-        """Make a branch name a commit: on the forge's repository, or here without one.
+        """Point a branch at a commit: on the forge's repository, or here if there is none.
 
         Raises
         ------

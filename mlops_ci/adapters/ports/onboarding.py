@@ -11,7 +11,7 @@ class WorkTree(Protocol):
     """Text files of the working tree."""
 
     def text(self, path: str) -> str | None:
-        """Return a file's text, or None where there is none."""
+        """Return a file's text, or None if there is none."""
 
     def write(self, path: str, text: str) -> None:
         """Write a file, whole or not at all."""
@@ -27,9 +27,9 @@ class RemoteState:
     Attributes
     ----------
     urls
-        Address by name; empty where there is no remote.
+        Address by name; empty if there is no remote.
     problem, remedy
-        Why it could not be asked; empty where it could.
+        Why it could not be asked; empty if it could.
     missing
         Outputs that dvc.lock names and the remote does not have.
     stale
@@ -55,11 +55,11 @@ class RegistryState:
     address
         Without secrets.
     version
-        Of the server, or of the library for a database; empty where it does not tell.
+        Of the server, or of the library for a database; empty if it does not tell.
     model_exists
         Whether the registered model is there.
     moves_aliases
-        Whether our identity may move aliases; None where that could not be asked.
+        Whether our identity may move aliases; None if that could not be asked.
     """
 
     address: str = ""
@@ -77,9 +77,9 @@ class ForgeState:
     repository
         As the forge names it.
     reads, comments
-        Whether the token may read pull requests, and write to them; None where it could not be asked.
+        Whether the token may read pull requests, and write to them; None if it could not be asked.
     required
-        Names of the checks that the target branch requires; None where the token may not know.
+        Names of the checks that the target branch requires; None if the token may not know.
     """
 
     repository: str = ""
@@ -104,4 +104,4 @@ class Probes(Protocol):
         """
 
     def forge(self) -> ForgeState | None:
-        """Return what the forge's token may do; None where there is no token to ask with."""
+        """Return what the forge's token may do; None if there is no token to ask with."""

@@ -1,4 +1,4 @@
-"""The change: its repository, and the pipeline that makes its model."""
+"""Ports of the change: its repository, and the pipeline that produces its model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_ci.core.lineage import Lineage, Stage, lineage
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRun:
-    """What a reproduction produced.
+    """The result of a reproduction.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class PipelineRun:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def lineage(self, git_commit: str) -> Lineage:
-        """Return where what was produced comes from."""
+        """Return the lineage of the outputs."""
         return lineage(git_commit, self.stages, self.lock_text, self.environment)
 
 
@@ -45,12 +45,12 @@ class Pipeline(Protocol):
     def reproduce(
         self, mode: Literal["run", "verify", "pull"], targets: Sequence[str], needed: Sequence[str] = ()
     ) -> PipelineRun:
-        """Bring the outputs of the targets up to date and say what was done.
+        """Bring the outputs of the targets up to date, and describe what was done.
 
         Parameters
         ----------
         targets
-            Stages; all of the top dvc.yaml where there are none.
+            Stages; all of the top dvc.yaml if there are none.
         needed
             Paths that the gate reads afterwards: what need not be run is downloaded only for them.
 
@@ -63,13 +63,13 @@ class Pipeline(Protocol):
         """
 
     def describe(self, targets: Sequence[str]) -> PipelineRun:
-        """Return the stages as a run of the present files would describe them; nothing is run or fetched.
+        """Return the stages as a run of the present files would record them, without running or fetching.
 
         Outputs have checksums only where dvc.lock is current; `lock_changed` says that it is not.
         """
 
     def checksum(self, path: Path) -> str:
-        """Return the pipeline's own checksum of a file or folder, wherever it stands."""
+        """Return the pipeline's own checksum of a file or folder, tracked or not."""
 
     def listing(self, folder: Path) -> bytes:
         """Return a folder's listing as the pipeline writes it; the MD5 of these bytes is its checksum."""
@@ -81,7 +81,7 @@ class Pipeline(Protocol):
         """Return the stages as declared at a revision, without running or fetching anything."""
 
     def unreadable_at(self, revision: str) -> list[str]:
-        """Return the pipeline files at a revision whose stages cannot be told without running something."""
+        """Return the pipeline files at a revision whose stages cannot be resolved without a run."""
 
 
 class Repository(Protocol):
@@ -93,13 +93,16 @@ class Repository(Protocol):
         """Return the full SHA of HEAD."""
 
     def resolve(self, revision: str) -> str | None:
-        """Return the full SHA of a revision, or None where there is none."""
+        """Return the full SHA of a revision, or None if there is none."""
 
     def target_tip(self, branch: str | None) -> tuple[str, str] | None:
         """Return name and SHA of the target branch's tip (the remote's where there is one)."""
 
     def read(self, revision: str, path: str) -> bytes | None:
-        """Return a file at a revision, or None where it does not exist there."""
+        """Return a file at a revision, or None if it does not exist there."""
+
+    def message(self, revision: str) -> str:
+        """Return the message of a commit."""
 
     def merge_base(self, one: str, other: str) -> str:
         """Return the SHA of the best common ancestor of two revisions."""

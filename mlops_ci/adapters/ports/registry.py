@@ -23,7 +23,7 @@ class Champion:
     metrics
         Scalars logged with its run.
     evaluation
-        Artifact path of its evaluation, or None where it has none.
+        Artifact path of its evaluation, or None if it has none.
     evaluation_run
         The run that holds it.
     created
@@ -40,7 +40,7 @@ class Champion:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateRecord:
-    """All that is kept of a candidate, so that promotion never has to train again.
+    """The record of a candidate: all that promotion needs, so that it never trains again.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Registry(Protocol):
     """The model registry and run tracker (MLflow)."""
 
     def champion(self, model: str, alias: str) -> Champion | None:
-        """Return the champion, or None where the model or the alias never existed.
+        """Return the champion, or None if the model or the alias does not exist.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Registry(Protocol):
         """
 
     def version(self, model: str, version: str) -> Champion | None:
-        """Return one version, or None where it does not exist (any more)."""
+        """Return one version, or None if it does not exist (any more)."""
 
     def history(self, model: str, limit: int = 20) -> list[Champion]:
         """Return the newest versions, newest first; those whose run is gone come without metrics."""
@@ -100,7 +100,7 @@ class Registry(Protocol):
         """
 
     def record(self, candidate: CandidateRecord) -> ModelRef:
-        """Write the candidate's run, whole or not marked as complete; return its reference.
+        """Write the candidate's run, marked as complete only at the end; return its reference.
 
         An identical candidate that was recorded before gives its run again. The user's own run is
         adopted unless it already stands for something else; then a run is made that names it.
@@ -135,7 +135,7 @@ class Registry(Protocol):
         tags: Mapping[str, str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Keep artifacts and metrics with a version (in its run, or in one made for it), and tag it."""
+        """Store artifacts and metrics with a version (in its run, or in a new one), and tag it."""
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version, and read it back.

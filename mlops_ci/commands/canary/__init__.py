@@ -1,1 +1,1 @@
-"""The canary's verbs, and what they change outside: each change is an intent in the ledger first."""
+"""The canary's verbs; each change outside is first written to the ledger as an intent."""

@@ -1,4 +1,4 @@
-"""What is odd about a canary's windows and rows, in sentences."""
+"""Data quality of a canary: empty windows, a wrong traffic split, missing labels, late rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlops_ci.core.report import Notice
 def of_windows(
     seen: Sequence[tuple[Window, Seen]], skipped: Sequence[tuple[Window, Seen]], canary: Canary
 ) -> list[Notice]:
-    """Say what is odd about the windows of this look."""
+    """Return notices on the windows of this look."""
     notices = []
     one_armed = [one for _, one in skipped if one.champion or one.challenger]
     if skipped and not one_armed:
@@ -44,7 +44,7 @@ def of_windows(
 
 
 def _shares(seen: Sequence[tuple[Window, Seen]]) -> list[Notice]:
-    """Say where the challenger answers clearly more or less than its share: a split that does not hold."""
+    """Warn if the challenger's share of the rows differs clearly from its share of the traffic."""
     by_share: dict[float, list[Seen]] = {}
     for window, one in seen:
         by_share.setdefault(window.share, []).append(one)
@@ -60,7 +60,7 @@ def _shares(seen: Sequence[tuple[Window, Seen]]) -> list[Notice]:
 
 
 def _labels(seen: Sequence[tuple[Window, Seen]], canary: Canary) -> list[Notice]:
-    """Say where outcomes are known for one version much more often than for the other."""
+    """Warn if outcomes are known for one version much more often than for the other."""
     notices = []
     for name in canary.rule.margins:
         known = np.asarray([one.known[name] for _, one in seen]).reshape(-1, 2)
@@ -82,7 +82,7 @@ def _labels(seen: Sequence[tuple[Window, Seen]], canary: Canary) -> list[Notice]
 
 
 def of_rows(rows: Outcomes, canary: Canary, now: float, last: int) -> list[Notice]:
-    """Say which rows came late, or from the future, or before it began."""
+    """Return notices on rows that came late or have times in the future."""
     notices = []
     late = 0
     for one in canary.windows[-last:]:

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_ci.commands.canary import data_quality, transitions
-from mlops_ci.commands.canary.report import canary_report, end_reason
+from mlops_ci.commands.canary.report import LookResult, canary_report, end_reason
 from mlops_ci.commands.champion import TRIES, ChampionMover, champion_mover
 from mlops_ci.commands.tools import Tools
-from mlops_ci.core.canary.decide import Decision, Outcome, decide
+from mlops_ci.core.canary.decide import Outcome, decide
 from mlops_ci.core.canary.evidence import Evidence
 from mlops_ci.core.canary.outcomes import Outcomes, Seen, read
 from mlops_ci.core.canary.reading import BadOutcomeError, outcomes
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.canary.windows import Window, unread, windows, written
 from mlops_ci.core.ledger import History
-from mlops_ci.core.report import Notice, Report, Source
+from mlops_ci.core.report import Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, UsageError
 from mlops_ci.settings import CanarySettings, Settings
 
 YEAR = 366 * 86400
 # How many windows that were read are looked at again, for rows that came late.
 LATE = 24
-
-
-@dataclass(kw_only=True)
-class Found:
-    """What one look saw, window by window, and what it comes to."""
-
-    evidence: dict[str, Evidence]
-    decision: Decision
-    seen: list[tuple[Window, Seen]] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[tuple[Window, Seen]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
 
 
 def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = False) -> Report:
@@ -82,7 +69,7 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
 
 
 def required(settings: Settings) -> CanarySettings:
-    """Return the canary's settings; a UsageError where there are none."""
+    """Return the canary's settings; raise a UsageError if there are none."""
     if settings.canary is None:
         raise UsageError(
             f"no canary is set up for '{settings.registry.model}'",
@@ -116,8 +103,8 @@ def _looked(
     return _after(mover, history, source, canary, found, trouble, dry_run=dry_run)
 
 
-def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> Found:
-    """Read what is due and decide, without changing anything."""
+def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> LookResult:
+    """Read the windows that are due and decide, without changing anything."""
     rule, now = canary.rule, mover.tools.now().timestamp()
     end = canary.deadline
     overdue = end is not None and now >= end + rule.label_age
@@ -126,7 +113,7 @@ def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> Foun
     due = unread(everything, canary.read)
     # What the last look decided, where a dead job did not do it: it is done before anything else is read.
     decided = decide(canary.evidence, rule, step=canary.step, windows=canary.windows_of_step)
-    found = Found(evidence=dict(canary.evidence), decision=decided)
+    found = LookResult(evidence=dict(canary.evidence), decision=decided)
     if decided.outcome is not Outcome.CONTINUE:
         return found
     rows = _rows(mover, canary, rules, everything, due)
@@ -147,7 +134,7 @@ def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> Foun
     return _said(found, canary, rows, now)
 
 
-def _said(found: Found, canary: Canary, rows: Outcomes, now: float) -> Found:
+def _said(found: LookResult, canary: Canary, rows: Outcomes, now: float) -> LookResult:
     found.notices += data_quality.of_windows(found.seen, found.skipped, canary)
     found.notices += data_quality.of_rows(rows, canary, now, LATE)
     return found
@@ -160,7 +147,7 @@ def _rows(
     everything: Sequence[Window],
     due: Sequence[Window],
 ) -> Outcomes:
-    """Read the rows of the windows that are due, and of the last that were read."""
+    """Read the rows of the windows that are due, and of the latest that were read, for late rows."""
     reading = rules.reading
     watched = [one for one in everything if one.name in canary.read][-LATE:]
     starts = [one.start for one in (*due, *watched)] or [mover.tools.now().timestamp()]
@@ -189,7 +176,7 @@ def _record(window: Window, seen: Seen, after: Mapping[str, Evidence]) -> dict[s
     }
 
 
-def _entry(mover: ChampionMover, canary: Canary, found: Found, source: Source) -> Any:
+def _entry(mover: ChampionMover, canary: Canary, found: LookResult, source: Source) -> Any:
     return mover.entry(
         EVENT,
         "recorded",
@@ -207,9 +194,9 @@ def _entry(mover: ChampionMover, canary: Canary, found: Found, source: Source) -
 
 
 def _act(
-    mover: ChampionMover, history: History, canary: Canary, found: Found, source: Source
+    mover: ChampionMover, history: History, canary: Canary, found: LookResult, source: Source
 ) -> tuple[History, str]:
-    """Do what was decided."""
+    """Carry out the decision."""
     if found.decision.outcome is Outcome.CONTINUE:
         return history, ""
     # As the ledger has it: whoever carries the act out reads it from there.
@@ -225,7 +212,7 @@ def _after(
     history: History,
     source: Source,
     canary: Canary,
-    found: Found | None,
+    found: LookResult | None,
     trouble: str,
     *,
     dry_run: bool,
@@ -237,10 +224,7 @@ def _after(
         now,
         source,
         verb="look",
-        decision=found.decision if found else None,
-        evidence=found.evidence if found else None,
-        fresh=found.records if found else (),
-        notices=found.notices if found else (),
+        found=found,
         trouble=trouble,
         dry_run=dry_run,
     )

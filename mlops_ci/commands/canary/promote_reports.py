@@ -1,11 +1,11 @@
-"""What `promote` says where a canary is started instead, or one is in the way."""
+"""The reports of `promote` where it starts a canary instead, or finds one running."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from mlops_ci.commands.canary import transitions
-from mlops_ci.commands.candidates import Found
+from mlops_ci.commands.candidates import RecordedCandidate
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.core.canary.state import latest
 from mlops_ci.core.formatting import percent
@@ -19,9 +19,9 @@ HELD = 3
 
 
 def running(
-    mover: ChampionMover, history: History, found: Found, source: Source, *, dry_run: bool
+    mover: ChampionMover, history: History, found: RecordedCandidate, source: Source, *, dry_run: bool
 ) -> Report | None:
-    """Return what to say where a canary runs: it is this one, or this one has to wait; else None."""
+    """Return the report if a canary of this or another candidate is running, else None."""
     canary = latest(history, mover.environment)
     champion = mover.state(history).champion
     over = canary is None or not canary.running or canary.champion != champion
@@ -52,7 +52,7 @@ def running(
 
 
 def planned(mover: ChampionMover, told: Report, settings: CanarySettings) -> Report:
-    """Turn the report of a promotion that would be into that of a canary that would be."""
+    """Turn the dry-run report of a promotion into that of the canary that would start."""
     if told.exit_code:
         return told
     line = f"{mover.model}: would start as a canary with {percent(settings.steps[0])} of the traffic"
@@ -60,14 +60,14 @@ def planned(mover: ChampionMover, told: Report, settings: CanarySettings) -> Rep
 
 
 def started(mover: ChampionMover, told: Report, settings: CanarySettings, trouble: str) -> Report:
-    """Turn the report of a promotion into that of a canary that was started."""
+    """Turn the report of a promotion into that of the canary that was started."""
     version = (told.candidate.version if told.candidate else "") or ""
     share = percent(settings.steps[0])
     line = f"{mover.model}: version {version} is a canary with {share} of the traffic"
     step = "`mlops-ci canary look`, on a schedule, rolls it back or makes it the champion."
     if trouble:
         line = f"{mover.model}: version {version} is a canary, but gets no traffic yet"
-        step = "Mend `promotion.deploy_command`; the next `mlops-ci canary look` tries again."
+        step = "Fix `promotion.deploy_command`; the next `mlops-ci canary look` tries again."
     return replace(
         told,
         exit_code=ServiceError.exit_code if trouble else 0,

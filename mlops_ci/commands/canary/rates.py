@@ -1,4 +1,4 @@
-"""A canary's guarded rates in numbers, for its report and its page."""
+"""A canary's guarded rates as plain numbers, for its report and its HTML page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOUND = {
 def rate(
     name: str, evidence: Evidence, rule: Rule, windows: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Return one rate in numbers; e-values beyond a billion are all the same to a reader."""
+    """Return one rate as plain numbers; e-values are capped at a billion, beyond which they read the same."""
     margin = rule.margins[name]
     challenger = evidence.k1 / evidence.n1 if evidence.n1 else None
     difference = float(evidence.difference) if evidence.blocks else None
@@ -49,7 +49,7 @@ def _e_value(log: float) -> float:
 
 
 def _trail(name: str, rule: Rule, windows: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """Return, window by window, how near to proofs of safety and of harm the rate was."""
+    """Return, window by window, how near the rate was to proofs of safety and of harm."""
     return [
         [
             _part(one["log_safe"].get(name, 0.0), rule.safety_threshold),
@@ -60,12 +60,12 @@ def _trail(name: str, rule: Rule, windows: Sequence[Mapping[str, Any]]) -> list[
 
 
 def _part(log: float, threshold: float) -> float:
-    """Return how much of the way to a proof has been gone, between 0 and 1."""
+    """Return how near the evidence is to a proof, between 0 and 1."""
     return round(min(max(float(log) / math.log(threshold), 0.0), 1.0), 3)
 
 
 def finding(found: Mapping[str, Any]) -> Finding:
-    """Return one rate, as `rate` gives it, as a finding of the report."""
+    """Return a rate (from `rate`) as a finding of the report."""
     difference = found["difference"]
     return Finding(
         metric=str(found["name"]),

@@ -1,4 +1,4 @@
-"""What `reconcile` does about a canary: finish what a dead job began, and set its alias right."""
+"""`reconcile` for canaries: finishes an interrupted transition, and corrects the challenger's alias."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mlops_ci.core.report import Action
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mended:
-    """What was found: the history afterwards, sentences, actions, and what is still wrong."""
+class CanaryReconciled:
+    """Result: the history afterwards, sentences for the report, actions, and a remaining problem."""
 
     history: History
     said: tuple[str, ...] = ()
@@ -21,11 +21,11 @@ class Mended:
     trouble: str = ""
 
 
-def mend(mover: ChampionMover, history: History, *, dry_run: bool) -> Mended:
-    """Finish the canary's open act, and make the alias `challenger` what the ledger says."""
+def reconcile_canary(mover: ChampionMover, history: History, *, dry_run: bool) -> CanaryReconciled:
+    """Finish the canary's open transition, and set the challenger's alias as the ledger says."""
     canary = latest(history, mover.environment)
     if canary is None:
-        return Mended(history=history)
+        return CanaryReconciled(history=history)
     alias, model = mover.settings.registry.challenger, mover.model
     if canary.open is not None:
         act = {"start": "start", "step": "change of share", "end": "end"}[canary.open.details["act"]]
@@ -34,10 +34,10 @@ def mend(mover: ChampionMover, history: History, *, dry_run: bool) -> Mended:
         trouble = ""
         if not dry_run:
             history, trouble = transitions.finish(mover, history)
-        return Mended(history=history, said=(said,), actions=(action,), trouble=trouble)
+        return CanaryReconciled(history=history, said=(said,), actions=(action,), trouble=trouble)
     named, wanted = mover.registry.aliases(model).get(alias), canary.challenger if canary.running else None
     if named == wanted or (wanted is None and named != canary.challenger):
-        return Mended(history=history)
+        return CanaryReconciled(history=history)
     said = f"The alias '{alias}' named {named or 'nothing'}, by the ledger it is {wanted or 'nothing'}."
     kind = "set_alias" if wanted else "drop_alias"
     if not dry_run:
@@ -46,4 +46,4 @@ def mend(mover: ChampionMover, history: History, *, dry_run: bool) -> Mended:
         else:
             mover.registry.drop_alias(model, alias)
     action = Action(kind=kind, target=f"{model}@{alias}", value=wanted or "", applied=not dry_run)
-    return Mended(history=history, said=(said,), actions=(action,))
+    return CanaryReconciled(history=history, said=(said,), actions=(action,))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops_ci.commands.canary import rates as rates_of
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.core.canary.decide import Decision, Outcome, Rule
 from mlops_ci.core.canary.evidence import Evidence
+from mlops_ci.core.canary.outcomes import Seen
 from mlops_ci.core.canary.state import Canary
-from mlops_ci.core.canary.windows import written
+from mlops_ci.core.canary.windows import Window, written
 from mlops_ci.core.formatting import many, percent
 from mlops_ci.core.ledger import History
 from mlops_ci.core.report import Action, ModelRef, Notice, Report, Source
@@ -21,6 +22,18 @@ from mlops_ci.errors import ServiceError
 HELD = 3
 
 
+@dataclass(kw_only=True)
+class LookResult:
+    """What one look read, window by window, and what it decided on that evidence."""
+
+    evidence: dict[str, Evidence]
+    decision: Decision
+    seen: list[tuple[Window, Seen]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[Window, Seen]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
 def canary_report(  # noqa: PLR0913
     mover: ChampionMover,
     history: History,
@@ -28,10 +41,7 @@ def canary_report(  # noqa: PLR0913
     source: Source,
     *,
     verb: str,
-    decision: Decision | None = None,
-    evidence: Mapping[str, Evidence] | None = None,
-    fresh: Sequence[Mapping[str, Any]] = (),
-    notices: Sequence[Notice] = (),
+    found: LookResult | None = None,
     trouble: str = "",
     idle: bool = False,
     dry_run: bool = False,
@@ -42,9 +52,8 @@ def canary_report(  # noqa: PLR0913
     ----------
     verb
         Which of `canary`'s verbs reports: only `look` exits with the outcome of the canary.
-    decision, evidence, fresh
-        What this look decided, on which evidence, and the windows that it read; the ledger's where a
-        verb decides nothing.
+    found
+        What this look read and decided; None if the verb decides nothing and the ledger is all there is.
     trouble
         What went wrong with the traffic; empty if nothing did.
     idle
@@ -62,9 +71,10 @@ def canary_report(  # noqa: PLR0913
             headline=f"{mover.model}: there is no canary",
             next_step="`mlops-ci promote` starts one where `canary` is set.",
         )
+    decision, fresh = (found.decision, found.records) if found else (None, [])
     outcome = decision.outcome.value if decision and dry_run else canary.outcome
     windows = [*canary.windows, *(fresh if dry_run else ())]
-    rates = _rates(mover, canary, canary.evidence if evidence is None else evidence, windows)
+    rates = _rates(mover, canary, found.evidence if found else canary.evidence, windows)
     headline, next_step = _wording(mover.model, canary, outcome, trouble, dry_run=dry_run)
     promoted = canary.outcome == Outcome.PROMOTE and not idle
     return replace(
@@ -78,7 +88,7 @@ def canary_report(  # noqa: PLR0913
         candidate=ModelRef(version=canary.challenger, run_id=canary.begun.run_id),
         findings=tuple(rates_of.finding(one) for one in rates),
         alpha=canary.rule.alpha,
-        notices=(*notices, *_warnings(trouble, decision)),
+        notices=(*(found.notices if found else ()), *_warnings(trouble, decision)),
         actions=_actions(mover, canary, decision, dry_run=dry_run),
         details={
             **base.details,
@@ -156,7 +166,7 @@ def _wording(name: str, canary: Canary, outcome: str, trouble: str, *, dry_run: 
     if trouble:
         return (
             f"{name}: the canary of version {version} is not served as decided",
-            "Mend `promotion.deploy_command`; the next `mlops-ci canary look` tries again.",
+            "Fix `promotion.deploy_command`; the next `mlops-ci canary look` tries again.",
         )
     if outcome == Outcome.ROLLBACK:
         because = f": {reason}" if reason else ""
@@ -220,7 +230,7 @@ def _actions(
 
 
 def end_reason(decision: Decision, evidence: Mapping[str, Evidence], rule: Rule) -> str:
-    """Return why a canary ends, for the ledger."""
+    """Return the reason why a canary ends, for the ledger."""
     if decision.outcome is Outcome.PROMOTE:
         return decision.warning
     parts = []

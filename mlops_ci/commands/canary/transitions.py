@@ -1,4 +1,4 @@
-"""What a canary changes outside: traffic, the challenger's alias, the champion. Anyone may finish it.
+"""A canary's transitions (start, step, end): traffic, the challenger's alias, the champion.
 
 Each act is an intent in the ledger, then its effects, then a line that says they are there. All effects can
 be repeated, so a writer that dies leaves nothing half done that the next look or `reconcile` does not finish.
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_ci.commands.champion import TRIES, ChampionMover
-from mlops_ci.commands.deployment import deploy
+from mlops_ci.commands.deployment import deploy, deploy_variables
 from mlops_ci.core.canary.decide import Outcome, Rule
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.ledger import Entry, History
@@ -23,7 +23,7 @@ STOP = "stop"
 
 
 def begin(mover: ChampionMover, history: History, intent: Entry, rule: Rule) -> tuple[History, str]:
-    """Start a canary of what would be promoted; return the history, and what went wrong with the traffic.
+    """Start a canary of what would be promoted; return the history, and a problem with the traffic if any.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def begin(mover: ChampionMover, history: History, intent: Entry, rule: Rule) -> 
 
 
 def step(mover: ChampionMover, history: History, canary: Canary, source: Source) -> tuple[History, str]:
-    """Give the challenger its next share of the traffic."""
+    """Give the challenger the next share of the traffic."""
     number = canary.step + 1
     details = {"act": "step", "share": canary.rule.steps[number], "step": number}
     return _act(mover, history, canary, source, details)
@@ -77,7 +77,7 @@ def _act(
 
 
 def finish(mover: ChampionMover, history: History) -> tuple[History, str]:
-    """Carry out the act that is open, if there is one; return the history and what is wrong.
+    """Carry out the open transition, if there is one; return the history, and a problem if any.
 
     What is wrong is a deployment that failed: the act stays open, and is tried again by the next one.
     """
@@ -115,7 +115,7 @@ def _ended(mover: ChampionMover, history: History, canary: Canary) -> tuple[Hist
 
 
 def _promoted(mover: ChampionMover, history: History, canary: Canary) -> tuple[History, str]:
-    """Make the challenger the champion as `promote` does, with all that was known when it began."""
+    """Make the challenger the champion as `promote` does, with the digests recorded when it began."""
     if mover.state(history).champion == canary.champion:
         reason = f"canary passed{': ' + canary.end.reason if canary.end and canary.end.reason else ''}"
         entry = replace(
@@ -140,7 +140,7 @@ def _promoted(mover: ChampionMover, history: History, canary: Canary) -> tuple[H
 def _committed(
     mover: ChampionMover, history: History, canary: Canary, said: Mapping[str, Any] | None = None
 ) -> History:
-    """Write down that the open act took effect, unless someone else has."""
+    """Record that the open transition took effect, unless another process has."""
     act = canary.open
     assert act is not None  # noqa: S101 (the callers looked)
     entry = mover.entry(
@@ -162,22 +162,11 @@ def _committed(
 
 
 def route(mover: ChampionMover, history: History, champion: str, challenger: str, share: float) -> str:
-    """Run the team's deployment with a share of the traffic; return what is wrong, or empty text."""
+    """Run the team's deployment with a share of the traffic; return the problem, or an empty string."""
     command, operate = mover.settings.promotion.deploy_command, mover.tools.operate
     if not command or operate is None:
         return ""
-    variables = {
-        "MLOPS_CI_MODEL_NAME": mover.model,
-        "MLOPS_CI_MODEL_VERSION": champion,
-        "MLOPS_CI_MODEL_URI": f"models:/{mover.model}/{champion}",
-        "MLOPS_CI_PREVIOUS_VERSION": mover.state(history).previous or "",
-        "MLOPS_CI_EVENT": EVENT,
-        "MLOPS_CI_VERSION": champion,
-        "MLOPS_CI_CHALLENGER": challenger,
-        "MLOPS_CI_CHALLENGER_URI": f"models:/{mover.model}/{challenger}" if challenger else "",
-        "MLOPS_CI_SHARE": f"{share:g}",
-        "MLOPS_CI_ENVIRONMENT": mover.environment,
-    }
+    variables = deploy_variables(mover, history, EVENT, champion, challenger, share)
     try:
         operate(command, variables)
     except MlopsCiError as error:

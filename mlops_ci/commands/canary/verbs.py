@@ -7,7 +7,7 @@ from mlops_ci.commands.canary.look import required
 from mlops_ci.commands.canary.report import canary_report
 from mlops_ci.commands.champion import TRIES, champion_mover
 from mlops_ci.commands.promote import promote
-from mlops_ci.commands.promote_report import AS_JUDGED, Word
+from mlops_ci.commands.promote_report import AS_JUDGED, Confirmation
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.canary.state import latest
 from mlops_ci.core.report import Report, Source
@@ -16,9 +16,9 @@ from mlops_ci.settings import Settings
 
 
 def start(
-    settings: Settings, tools: Tools, source: Source, word: Word = AS_JUDGED, *, dry_run: bool = False
+    settings: Settings, tools: Tools, source: Source, word: Confirmation = AS_JUDGED, *, dry_run: bool = False
 ) -> Report:
-    """Start a canary of the candidate of the merged commit: what `promote` does where `canary` is set.
+    """Start a canary of the merged commit's candidate, as `promote` does if `canary` is set.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def start(
 
 
 def status(settings: Settings, tools: Tools, source: Source) -> Report:
-    """Return what the ledger knows of the last canary; nothing is read elsewhere, nothing is changed."""
+    """Report the last canary from the ledger alone, without changing anything."""
     mover = champion_mover(settings, tools)
     history = mover.read()
     canary = latest(history, mover.environment)

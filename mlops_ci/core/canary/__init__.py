@@ -1,1 +1,1 @@
-"""Watching a new version on live traffic: proofs of harm and of safety that may be looked at any time."""
+"""Canary statistics: sequential tests of harm and of safety, valid at every look."""

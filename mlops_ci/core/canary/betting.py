@@ -1,4 +1,4 @@
-"""Betting on a bounded mean: an e-process that needs no model of the outcomes, only their bound."""
+"""An e-process for a bounded mean by betting: it assumes only the bound, no model of the outcomes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def log_e_of_block(x: Array, lambda_: Any) -> Array:
 
 
 def differences(champion: Array, challenger: Array, rng: np.random.Generator) -> Array:
-    """Deal a window's units into small blocks that hold both arms; return each block's difference.
+    """Split a window's units into small blocks with both arms; return each block's difference of means.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the evidence on all guarded rates says to do: roll back, promote, go on, or give up undecided."""
+"""The decision of a canary from the evidence on all rates: roll back, promote, widen, or go on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_ci.core.canary.evidence import Evidence
 
 
 class Outcome(StrEnum):
-    """What one look decides."""
+    """The decision of one look."""
 
     CONTINUE = "continue"
     STEP = "step"
@@ -68,7 +68,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What is proven about one rate."""
+    """What the evidence proves about one rate."""
 
     harmed: bool
     safe: bool
@@ -77,7 +77,7 @@ class Judgement:
 
     @property
     def words(self) -> str:
-        """Say it for a table."""
+        """The result in words, for a table."""
         if self.harmed and self.beyond:
             return "harm"
         if self.safe and not self.beyond:
@@ -87,7 +87,7 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to do, which rates made it so, and why in words."""
+    """The decision, the rates that led to it, and a warning in words."""
 
     outcome: Outcome
     rates: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Decision:
 
 
 def judged(evidence: Evidence, margin: float, rule: Rule) -> Judgement:
-    """Return what is proven about one rate; a rate without outcomes proves nothing."""
+    """Return what the evidence proves about one rate; without outcomes it proves nothing."""
     difference = float(evidence.difference)
     return Judgement(
         harmed=evidence.harm_peak >= math.log(rule.harm_threshold),

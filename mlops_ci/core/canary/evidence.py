@@ -1,4 +1,4 @@
-"""The evidence on one guarded rate: what it sums up of all windows so far, and how one more is added."""
+"""The accumulated evidence on one guarded rate, and how a window is added to it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def advanced(before: Evidence, counts: tuple[Any, Any, Any, Any], blocks: Array,
     counts
         ``n0, k0, n1, k1`` of the window.
     blocks
-        Shape (..., blocks): differences of `betting.differences`; none where an arm is empty.
+        Shape (..., blocks): differences of `betting.differences`; none if an arm is empty.
     margin
         Accepted difference, in (0, 1).
     """

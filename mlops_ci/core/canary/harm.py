@@ -1,4 +1,4 @@
-"""Proof of harm: the safe test of two proportions, one block a window, valid at every look."""
+"""The safe test of two proportions, one block per window: a sequential proof of harm."""
 
 from __future__ import annotations
 

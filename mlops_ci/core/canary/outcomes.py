@@ -1,4 +1,4 @@
-"""The outcomes of one window: rows of both versions, one value a unit, and what could not be used."""
+"""The outcomes of one window: the rows of both versions, aggregated to one value per unit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Outcomes:
     time
         Seconds since 1970, shape (rows,).
     version
-        Text; empty where a row names none.
+        Text; empty if a row names none.
     rates
-        By the rate's name, shape (rows,): 1 bad, 0 not (or between); NaN where it is not known or does
+        By the rate's name, shape (rows,): 1 bad, 0 not (or between); NaN if it is not known or does
         not apply.
     unit
-        Text, or None where each row is a unit by itself; rows whose unit is empty do not count.
+        Text, or None if each row is a unit by itself; rows whose unit is empty do not count.
     """
 
     time: Array
@@ -50,7 +50,7 @@ class Outcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What one window held.
+    """The content of one window.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Seen:
 
     @property
     def both(self) -> bool:
-        """Whether both arms answered at all."""
+        """Whether both arms have rows."""
         return self.champion > 0 and self.challenger > 0
 
 
@@ -81,7 +81,7 @@ def read(
     margins: Mapping[str, float],
     before: Mapping[str, Evidence],
 ) -> tuple[Seen, dict[str, Evidence]]:
-    """Return what a window held, and the evidence with it.
+    """Return the content of a window, and the evidence including it.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def read(
 
 
 def _units(rows: Outcomes, values: Array, which: NDArray[Any]) -> Array:
-    """Return one value a unit: the mean of its known outcomes."""
+    """Return one value per unit: the mean of its known outcomes."""
     which = which & ~np.isnan(values)
     if rows.unit is None:
         return np.asarray(values[which])

@@ -1,4 +1,4 @@
-"""From the columns of what was served to outcomes: what is bad, which rows count once, in order of time."""
+"""Converts columns of served traffic to outcomes: bad or not, deduplicated, in order of time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlops_ci.core.canary.outcomes import Outcomes
 
 
 class BadOutcomeError(ValueError):
-    """A column that cannot be what the settings say; the message names column and value."""
+    """A column that does not fit the settings; the message names column and value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateReading:
-    """How one rate is read; see the settings' `canary.rates`."""
+    """How one rate is read from columns; see `canary.rates` in the settings."""
 
     column: str
     objective: float | None = None
@@ -28,7 +28,7 @@ class RateReading:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Which columns mean what."""
+    """The roles of the columns."""
 
     version: str
     time: str

@@ -1,10 +1,10 @@
-"""The canary that the ledger tells of: what runs, what was seen, and what was begun and not finished."""
+"""The state of a canary by the ledger: its step, its windows, and a transition that is not finished."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from mlops_ci.core.canary.decide import Outcome, Rule
 from mlops_ci.core.canary.evidence import Evidence
@@ -12,14 +12,13 @@ from mlops_ci.core.canary.windows import Segment, seconds
 from mlops_ci.core.ledger import Entry, History
 
 EVENT = "canary"
-Act = Literal["start", "look", "step", "end"]
-"""What an entry is about, in its `details`: the start, a change of share and the end are intents that
-are committed when they took effect; a look is recorded."""
+# An entry's `details` name its act: `start`, `step` (the next share) and `end` are intents that are committed
+# once they took effect; a `look` is only recorded.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look: the windows it read, and what it decided."""
+    """One look: the windows that it read, and its decision."""
 
     time: str
     decision: str
@@ -28,7 +27,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Canary:
-    """One canary, running or over.
+    """One canary, running or finished.
 
     Attributes
     ----------
@@ -58,17 +57,17 @@ class Canary:
 
     @property
     def champion(self) -> str:
-        """Version that it is compared with."""
+        """Version that the challenger is compared with."""
         return self.begun.from_version or ""
 
     @property
     def challenger(self) -> str:
-        """Version that it is about."""
+        """Version under test."""
         return self.begun.to_version or ""
 
     @property
     def running(self) -> bool:
-        """Whether it is not over, or its end has not taken effect."""
+        """Whether it has not ended, or its end has not taken effect yet."""
         return self.end is None or self.open is not None
 
     @property
@@ -104,7 +103,7 @@ class Canary:
 
     @property
     def deadline(self) -> float | None:
-        """When it is over without a proof, in seconds since 1970."""
+        """When it ends undecided, in seconds since 1970."""
         return self.segments[0].since + self.rule.deadline if self.segments else None
 
 
@@ -129,7 +128,7 @@ def latest(history: History, environment: str = "") -> Canary | None:
 
 
 def rolled_back(history: History, digest: str | None, environment: str = "") -> Entry | None:
-    """Return the end of the last canary of these very bytes, where that was a rollback."""
+    """Return the end of the last canary of these bytes, if that was a rollback."""
     same = [one for one in canaries(history, environment) if digest and _digest(one) == digest]
     last = same[-1] if same else None
     return last.end if last is not None and last.outcome == Outcome.ROLLBACK else None
@@ -140,7 +139,7 @@ def _digest(one: Canary) -> str | None:
 
 
 def _with(before: Canary, entry: Entry, act: str) -> Canary:
-    """Return a canary with one more of its entries."""
+    """Return a canary updated by one more of its entries."""
     values = dict(vars(before))
     if entry.phase == "recorded":
         evidence = {name: Evidence.of(one) for name, one in entry.details.get("evidence", {}).items()}

@@ -1,4 +1,4 @@
-"""Windows of time in which a canary's outcomes are read: one share of the traffic each, and one name."""
+"""The time windows of a canary: each lies in one traffic share, and has a reproducible name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_ci.core.canary.decide import Rule
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A time with one share of the traffic: seconds since 1970, open at the end while it lasts."""
+    """A period with one share of the traffic, in seconds since 1970; its end is open while it lasts."""
 
     share: float
     step: int
@@ -33,13 +33,13 @@ class Window:
 
     @property
     def name(self) -> str:
-        """Digest of the canary and the times: the same window, whoever reads it and however often."""
+        """Digest of the canary and the times: every reader gives the same window the same name."""
         text = f"{self.canary} {self.start:.0f} {self.end:.0f}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def seed(self) -> int:
-        """Seed of what is random about it: reading it again gives the same."""
+        """Seed of the random blocks, so that reading the window again gives the same result."""
         return int(self.name, 16)
 
 

@@ -1,4 +1,4 @@
-"""Counts of categories: exact, then hashed once there are too many; rare ones can be pooled."""
+"""Counts of categories: exact at first, hashed once there are too many; rare ones can be pooled."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def label(level: str) -> str:
 
 
 def tables(reference: Categories, current: Categories) -> tuple[Array, Array, list[str]]:
-    """Return the rows of each category on both sides, two int arrays of shape (k,), and their names.
+    """Return the counts of each category on both sides, two int arrays of shape (k,), and their names.
 
     What one side pooled cannot be told apart there, so it is pooled on both sides.
     """

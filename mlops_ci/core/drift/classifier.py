@@ -1,4 +1,4 @@
-"""The multivariate view: whether a classifier can tell the rows of the two sides apart."""
+"""The multivariate drift check: whether a classifier can tell the rows of the two sides apart."""
 
 from __future__ import annotations
 

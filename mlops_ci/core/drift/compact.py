@@ -1,4 +1,4 @@
-"""Making a sketch small enough to store, without rare values, and still mergeable."""
+"""Compacts a sketch for storage: small, without rare values, and still mergeable."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def compact(sketch: Sketch, *, intervals: int = INTERVALS, min_count: int = 1) -
 
 
 def _without_rare(sketch: Sketch, min_count: int) -> tuple[Sketch, int]:
-    """Join intervals of fewer than `min_count` values with a neighbour that is no atom, or drop them."""
+    """Merge intervals of fewer than `min_count` values with a neighbour that is not an atom, or drop them."""
     kept: list[list[int]] = []
     group: list[int] | None = None
     for item in zip(sketch.low.tolist(), sketch.high.tolist(), sketch.count.tolist(), strict=True):
@@ -66,7 +66,7 @@ def _without_rare(sketch: Sketch, min_count: int) -> tuple[Sketch, int]:
 
 
 def _keep(kept: list[list[int]], group: list[int], min_count: int) -> None:
-    """Append a group; a rare one joins the one before it if that is no atom."""
+    """Append a group; merge a rare one into the group before it, unless that is an atom."""
     if kept and _rare(group, min_count) and _wide(kept[-1]):
         last = kept.pop()
         group = [last[0], group[1], last[2] + group[2]]

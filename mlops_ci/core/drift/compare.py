@@ -1,4 +1,4 @@
-"""Comparing one column of two profiles: the distribution, and side checks."""
+"""Compares one column of two profiles: its distribution, and side checks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mlops_ci.core.drift import effects
 from mlops_ci.core.drift.categories import Categories, tables
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.numeric_effects import histogram, number_effect
-from mlops_ci.core.drift.profile import ColumnProfile
 from mlops_ci.core.drift.result import Check, DriftColumn, Histogram, Role
 from mlops_ci.core.drift.settings import EFFECTS, DriftSettings, InvalidDriftSettingsError
 from mlops_ci.core.drift.sketch import common, distances

@@ -1,4 +1,4 @@
-"""Counters: what one pass over a column's values adds up, in any order, in any number of parts."""
+"""Counters: one pass over a column's values, in any order and in any number of mergeable parts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FIRST_INFINITE = KEY_INF >> FULL_SHIFT
 
 
 class OutsideGridError(Exception):
-    """A value lies outside the bounds that the grid was made for: they were wrong."""
+    """A value lies outside the bounds of the grid, which were wrong."""
 
 
 class Counter(Protocol):
-    """One pass: values are added, parts are merged, and a part travels as plain arrays."""
+    """A counter of one pass: values are added, parts are merged, and its state is plain arrays."""
 
     def fresh(self) -> Counter:
         """Return an empty counter of the same pass, for another part."""
@@ -40,7 +40,7 @@ class Counter(Protocol):
 
 
 class Holder:
-    """Keeps all values: for tables of few rows."""
+    """Keeps all values; for tables of few rows."""
 
     def __init__(self) -> None:
         self._parts: list[Array] = []
@@ -58,7 +58,7 @@ class Holder:
         return {"values": self.values()}
 
     def absorb(self, state: State) -> None:
-        """Take in the values of another part."""
+        """Add the values of another part."""
         if len(state["values"]):
             self._parts.append(state["values"])
 

@@ -1,4 +1,4 @@
-"""The decision: which columns drifted, significantly and largely, and whether the data set did."""
+"""Decides which columns drifted (significantly and largely), and whether the data set did."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.compare import compare_column
 from mlops_ci.core.drift.effects import benjamini_hochberg
-from mlops_ci.core.drift.profile import ColumnProfile, Profile
+from mlops_ci.core.drift.profile import Profile
 from mlops_ci.core.drift.result import Check, DomainClassifier, DriftColumn, DriftReport
 from mlops_ci.core.drift.settings import DriftSettings, InvalidDriftSettingsError
 
@@ -71,7 +72,7 @@ def compare_profiles(
 
 
 def undecided(report: DriftReport) -> list[str]:
-    """Return the columns whose certified interval is wider than 0.001 and spans their threshold."""
+    """Return the columns whose certified interval is wider than 0.001 and contains their threshold."""
     return [
         column.name
         for column in report.columns
@@ -81,7 +82,7 @@ def undecided(report: DriftReport) -> list[str]:
 
 
 def _adjust(columns: Sequence[DriftColumn], alpha: float) -> list[DriftColumn]:
-    """Adjust all p-values together, and decide what is both significant and large."""
+    """Adjust all p-values together, and decide which changes are both significant and large."""
     raw = [column.pvalue for column in columns] + [
         check.pvalue for column in columns for check in column.checks
     ]
@@ -125,7 +126,7 @@ def _sentence(column: DriftColumn, *, moved: bool) -> str:
 
 
 def _settle(column: DriftColumn) -> DriftColumn:
-    """Write the sentence of a column from what drifted."""
+    """Return the column with its sentence: what drifted, or why nothing did."""
     said = [check.message for check in column.checks if check.drifted]
     if column.message:
         said.insert(0, column.message)

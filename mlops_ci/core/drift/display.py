@@ -1,4 +1,4 @@
-"""Distributions for people: unicode bars for text and comments, shapes for the HTML report."""
+"""Draws distributions: Unicode bars for text and comments, SVG outlines for the HTML report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large a change is, and how surprising: one small function each, with its source."""
+"""Effect sizes and p-values of drift: one small function each, with its source."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cramers_v(reference: Array, current: Array) -> float:
 
 
 def expected_phi2(totals: Array, n: int, m: int) -> float:
-    """Return the phi^2 that chance alone gives, for categories of these totals over both sides.
+    """Return the phi^2 expected by chance alone, for categories with these totals.
 
     Given its total t, a category's rows fall to the sides at random; for rare ones the expectation
     is summed over all ways they can fall, for frequent ones it is (n + m) / (4 n m).
@@ -111,7 +111,7 @@ def proportions_pvalue(hits: int, n: int, other: int, m: int) -> float:
 
 
 def unseen(singles: int, doubles: int, n: int, beyond: int, m: int) -> tuple[float, float]:
-    """Return by how much a share goes beyond what is expected unseen, and its one-sided p-value.
+    """Return by how much a share exceeds the expected unseen mass, and its one-sided p-value.
 
     Of `m` rows, `beyond` have values that none of the `n` rows of the other side has. Good-Turing
     expects the share ``singles / n`` of them, with variance ``(singles + 2 doubles) / n^2``.

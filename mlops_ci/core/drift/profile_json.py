@@ -1,4 +1,4 @@
-"""Columns of a profile as plain JSON values, and back."""
+"""Converts columns of a profile to plain JSON values, and back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mlops_ci.core.drift.categories import Categories
+from mlops_ci.core.drift.column_profile import ColumnProfile, InvalidProfileError
 from mlops_ci.core.drift.compact import decode, encode
-from mlops_ci.core.drift.profile import ColumnProfile, InvalidProfileError
 from mlops_ci.core.drift.sketch import EMPTY, Sketch
 
 

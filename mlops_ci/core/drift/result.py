@@ -11,7 +11,7 @@ Role = Literal["feature", "target", "prediction"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing about a column that was tested beside its distribution.
+    """A side check of a column, beside its distribution.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Check:
     effect_size, threshold
         How large the change is, and from where on it counts.
     pvalue, adjusted_pvalue
-        Raw, and adjusted over all columns and checks; None where nothing random is involved.
+        Raw, and adjusted over all columns and checks; None if nothing random is involved.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Histogram:
-    """Shares of both sides in the same bins, for people to look at.
+    """Shares of both sides in the same bins, for display.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftColumn:
-    """What happened to one column.
+    """The result for one column.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class DriftColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class DomainClassifier:
-    """How well a classifier tells the two sides' rows apart.
+    """How well a classifier distinguishes the rows of the two sides.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class DomainClassifier:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """What a drift comparison found.
+    """The result of a drift comparison.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What counts as drift: effect, threshold and sensitivity, by column, by kind, by default."""
+"""Settings of drift: effect, threshold and sensitivity, by column, by kind, and by default."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ CHECKS: Mapping[str, tuple[float, float]] = {
 
 
 class InvalidDriftSettingsError(ValueError):
-    """Settings of drift that cannot be followed; the message says which and what would do."""
+    """Invalid settings of drift; the message says which, and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSettings:
-    """What differs for one column; None takes the general setting.
+    """Settings of one column; None takes the general setting.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class ColumnSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftSettings:
-    """What counts as drift.
+    """The settings of a drift comparison.
 
     Attributes
     ----------

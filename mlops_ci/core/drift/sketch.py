@@ -1,4 +1,4 @@
-"""A distribution as disjoint intervals of keys with counts; it merges, and bounds what it cannot tell."""
+"""A sketch of a distribution: disjoint intervals of keys with counts, mergeable, with error bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EXACT = 2**53
 
 @dataclass(frozen=True, kw_only=True)
 class Sketch:
-    """How many values lie in each of some disjoint intervals of keys, in ascending order.
+    """Counts of values in disjoint intervals of keys, in ascending order.
 
     An interval whose ends are equal is an atom: one value, known exactly. The empirical
     distribution function is known exactly outside the intervals, and inside them up to their count.
@@ -46,13 +46,13 @@ class Sketch:
 
     @property
     def atoms(self) -> Array:
-        """Which intervals hold one distinct value, shape (k,) of bool."""
+        """Mask of the intervals that hold a single distinct value, shape (k,) of bool."""
         single: Array = self.low == self.high
         return single
 
     @property
     def resolution(self) -> float:
-        """The largest share of values in one interval that is no atom: bounds the error of the CDF."""
+        """The largest share of values in an interval that is not an atom: it bounds the error of the CDF."""
         wide = self.count[~self.atoms]
         return float(wide.max() / self.n) if len(wide) else 0.0
 

@@ -1,4 +1,4 @@
-"""From a column to its sketch: one fast pass, and more only inside cells that are too heavy.
+"""Builds the sketch of a column: one fast pass, and further passes only inside cells that are too heavy.
 
 The passes are steps of a generator: it yields a counter to be filled and takes it back full. So the
 same steps run on one machine (`sketch_column`) and on a cluster, with the same result.
@@ -35,7 +35,7 @@ def sketch_steps(
     floats: bool = True,
     heaviest: float = HEAVIEST,
 ) -> Steps:
-    """Give the passes that make the sketch of a column; return it, and the number of NaN.
+    """Yield the passes that build the sketch of a column; return the sketch and the number of NaN.
 
     Up to 65,536 rows the sketch is exact. Beyond, no interval but atoms holds more than about
     `heaviest` of the values. The result does not depend on the order of rows or parts.

@@ -1,4 +1,4 @@
-"""Counting inside cells that are too heavy: nested levels of cells, each split by its next bits."""
+"""Splits cells that are too heavy: nested levels of cells, each divided by its next bits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOK = 16_384
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """The cells that one pass looks into, and how they are split.
+    """The cells that one pass splits, and how.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Level:
 
 
 class SplitCounter:
-    """Counts inside the cells of the last of some nested levels; a cell of one distinct key is told."""
+    """Counts inside the cells of the innermost level, and detects cells with a single distinct key."""
 
     def __init__(self, grid: Grid, levels: Sequence[Level], *, plus_zero: bool = False) -> None:
         self.grid = grid

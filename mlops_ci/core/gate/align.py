@@ -1,4 +1,4 @@
-"""Whether two evaluations speak of the same rows; only then may they be compared row by row."""
+"""Checks that two evaluations are about the same rows, so that they may be compared row by row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 3
 
 
 def mismatch(champion: Evaluation, candidate: Evaluation) -> str | None:
-    """Return in one sentence why the two cannot be compared row by row, or None where they can.
+    """Return in one sentence why the two cannot be compared row by row, or None if they can.
 
     Both are sorted by id, as `evaluation` leaves them.
     """
@@ -34,7 +34,7 @@ def mismatch(champion: Evaluation, candidate: Evaluation) -> str | None:
 
 
 def not_finite(evaluation: Evaluation) -> str | None:
-    """Return which part of an evaluation holds a NaN or an infinity, or None; such rows prove nothing."""
+    """Return which part of an evaluation holds a NaN or an infinity, or None."""
     for name in ("target", "prediction", "score", "weight", "group"):
         values = getattr(evaluation, name)
         if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -44,7 +44,7 @@ def not_finite(evaluation: Evaluation) -> str | None:
 
 
 def _different_ids(champion: Array, candidate: Array) -> str:
-    """Say which ids only one side has."""
+    """Return a sentence on the ids that only one side has."""
     missing = np.setdiff1d(champion, candidate)
     extra = np.setdiff1d(candidate, champion)
     parts = []
@@ -64,7 +64,7 @@ def _some(ids: Array) -> str:
 
 
 def same_predictions(champion: Evaluation, candidate: Evaluation) -> bool:
-    """Return whether both say the same on every row: labels and scores, or else all shared columns."""
+    """Return whether both agree on every row: in labels and scores, or else in all shared columns."""
     if len(champion) != len(candidate) or champion.score_labels != candidate.score_labels:
         return False
     said = False

@@ -29,7 +29,7 @@ BLOCKS = 4096
 
 
 def weight_chunks(n: int, seed: int, resamples: int = RESAMPLES) -> Iterator[Weights]:
-    """Yield how often each row is drawn, shape (n, k), k resamples at a time; all are a multiple of 8.
+    """Yield how often each row is drawn, shape (n, k), k resamples at a time; k is a multiple of 8.
 
     References
     ----------
@@ -71,7 +71,7 @@ def resample_counts(
 
 
 class Ranked:
-    """Rows in blocks of equal (or, among many, neighbouring) score, to add up resamples by block.
+    """Rows in blocks of equal (or, if there are many, similar) score, to sum resamples by block.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Metrics of labels for many tables of counts at once: what the bootstrap evaluates."""
+"""Label metrics of many resampled contingency tables at once, for the bootstrap."""
 
 from __future__ import annotations
 

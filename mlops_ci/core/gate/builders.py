@@ -1,4 +1,4 @@
-"""From a metric's name and two evaluations to its measure, with one clear error for what is missing."""
+"""Builds the measure of a metric from its name and two evaluations, or says which column is missing."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def measure_of(name: str, rule: MetricPolicy, pair: Pair) -> Measure:
 
 
 def _share(rule: MetricPolicy, pair: Pair) -> Measure:
-    """Build a share of rows; recall averaged over classes has no single denominator, so it is none."""
+    """Build a share of rows; None for recall averaged over classes, which has no single denominator."""
     if rule.metric == "recall" and rule.average in {"macro", "weighted"}:
         return labels_measure(rule, pair)
     return share_measure(rule, pair)
 
 
 def _labels(rule: MetricPolicy, pair: Pair) -> Measure:
-    """Build a metric of labels; averaged over rows (`micro`), precision and F1 are the accuracy."""
+    """Build a metric of labels; with `micro` averaging, precision and F1 equal the accuracy."""
     if rule.metric in {"precision", "f1"} and rule.average == "micro":
         return share_measure(rule, pair)
     return labels_measure(rule, pair)

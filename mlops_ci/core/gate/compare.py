@@ -1,4 +1,4 @@
-"""Compare a candidate with the champion: the one entry from evidence and policy to a verdict."""
+"""Compares a candidate with the champion: the entry point from evidence and policy to a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
 from mlops_ci.core.gate.alike import by_rows, can_differ, unchanged_findings
 from mlops_ci.core.gate.decision import correct_family, decide
-from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, tell
+from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, with_sentence
 from mlops_ci.core.gate.judge import judge_pair, rules_of
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
@@ -101,8 +101,10 @@ def _judged(
     findings: list[Finding] = list(settled)
     for family in families:
         corrected = correct_family([draft.finding for draft in family], alpha)
-        findings += [tell(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)]
-    findings += [tell(draft.finding, draft, alpha) for draft in gaps]
+        findings += [
+            with_sentence(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)
+        ]
+    findings += [with_sentence(draft.finding, draft, alpha) for draft in gaps]
     verdict = decide(findings, policy, notices=said)
     return one_bit(verdict) if policy.strict and policy.strict.adaptivity == "full" else verdict
 
@@ -123,7 +125,7 @@ def scalar_drafts(name: str, champion: Results, candidate: Results, policy: Poli
 
 
 def scalar_draft(name: str, champion: Results, candidate: Results, policy: Policy) -> Draft:
-    """Return the draft of a metric of which no rows are known.
+    """Return the draft of a metric without rows.
 
     Two bare numbers are compared with the margin and never `better`; they fail beyond it only where the
     policy says so (`on_point: fail`), for a bare difference cannot be told from chance.
@@ -156,7 +158,7 @@ def scalar_draft(name: str, champion: Results, candidate: Results, policy: Polic
 
 
 def _since_reference(candidate: Results, policy: Policy, around: Context) -> list[Draft]:
-    """Return what was lost since the fixed reference champion, for metrics whose total loss is bounded."""
+    """Return drafts of the loss since the fixed reference champion, for metrics with a bounded total loss."""
     drafts = []
     for name, bound in policy.max_total_loss.items():
         if name not in policy.metrics:
@@ -179,7 +181,7 @@ def _since_reference(candidate: Results, policy: Policy, around: Context) -> lis
 
 
 def one_bit(verdict: Verdict) -> Verdict:
-    """Return a verdict that tells pass or fail and nothing else, so that one use leaks one bit."""
+    """Return a verdict that only says pass or fail, so that each use of the holdout leaks one bit."""
     if verdict.verdict is Result.ERROR:
         return verdict
     passed = verdict.verdict is Result.PASS
@@ -203,7 +205,7 @@ def one_bit(verdict: Verdict) -> Verdict:
 
 
 def incomparable(problem: str) -> Verdict:
-    """Return the verdict of evidence that cannot be compared."""
+    """Return the verdict for evidence that cannot be compared."""
     finding = Finding(
         metric="holdout", outcome=Outcome.ERROR, message=f"Nothing could be compared: {problem}."
     )
@@ -216,7 +218,7 @@ def compare_scalars(
     policy: Policy,
     **context: Any,
 ) -> Verdict:
-    """Compare two models of which only values are known; see `compare`."""
+    """Compare two models by scalar values only; see `compare`."""
     return compare(Results(scalars=champion), Results(scalars=candidate), policy, **context)
 
 

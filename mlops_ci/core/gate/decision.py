@@ -1,4 +1,4 @@
-"""From estimates to findings, and from findings to a verdict."""
+"""Decides: from estimates to findings, and from findings to a verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_ci.core.verdict import Finding, Outcome, Result, Verdict
 
 
 def outcome_of(estimate: Estimate) -> Outcome:
-    """Return what one estimate shows on its own; both proofs are about the margin."""
+    """Return the outcome of one estimate, before any correction for multiple tests."""
     if not estimate.known():
         return Outcome.ERROR
     if estimate.doubt:
@@ -36,7 +36,7 @@ def holm(pvalues: Sequence[float]) -> list[float]:
 
 
 def correct_family(findings: Sequence[Finding], alpha: float) -> list[Finding]:
-    """Put adjusted p-values into one family of findings; a loss that they do not prove is not settled.
+    """Set adjusted p-values in one family of findings; a loss that they do not prove becomes inconclusive.
 
     Only gated findings make up the family. The number of looks softens `worse` alone: passing needs
     every metric, so it is an intersection-union test and takes no correction.
@@ -53,7 +53,7 @@ def correct_family(findings: Sequence[Finding], alpha: float) -> list[Finding]:
 
 
 def decide(findings: Iterable[Finding], policy: Policy, *, notices: Sequence[str] = ()) -> Verdict:
-    """Return the verdict that the findings lead to under a policy.
+    """Return the verdict that follows from the findings under a policy.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def decide(findings: Iterable[Finding], policy: Policy, *, notices: Sequence[str
 
 
 def _inside(finding: Finding) -> bool:
-    """Return whether an open estimate lies inside its margin; an unknown one never does."""
+    """Return whether an inconclusive estimate lies inside its margin; an unknown one never does."""
     return finding.difference is not None and finding.difference >= -finding.tolerance
 
 
@@ -103,12 +103,20 @@ def _open_notice(pending: Sequence[Finding], outside: Sequence[Finding], *, held
         return f"Not settled: {names}. The policy blocks what is not proven."
     if held and outside:
         wide = ", ".join(finding.metric for finding in outside)
-        return f"Not settled: {names}; outside the margin: {wide}. Someone has to approve this merge."
+        which = f"{names}; outside the margin: {wide}" if wide != names else f"{names}, outside the margin"
+        return f"Not settled: {which}. Someone has to approve this merge."
     if held:
         return f"Not settled: {names}. The policy asks for an approval."
+    if outside:
+        return (
+            f"Not settled: {names}. The policy lets it pass, although a measured loss is beyond the margin."
+        )
+    why = (
+        "The holdout is too small to prove"
+        if any(finding.interval is not None for finding in pending)
+        else "Single numbers cannot prove"
+    )
     return (
-        f"Not settled: {names}. The holdout is too small to prove that the candidate is no worse; "
-        "what was measured lies inside the margin, so merging is allowed."
-        if not outside
-        else f"Not settled: {names}. The policy lets it pass, although a loss beyond the margin was measured."
+        f"Not settled: {names}. {why} that the candidate is no worse; no measured loss is larger than its "
+        "margin, so merging is allowed."
     )

@@ -1,4 +1,4 @@
-"""How the rows of a holdout depend on each other: groups and weights."""
+"""The design of a holdout: groups of dependent rows, and weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_ci.core.evidence import Array, Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """Groups and weights of the rows; None where rows are independent, or all count alike.
+    """Groups and weights of the rows; None if rows are independent, or all count alike.
 
     Attributes
     ----------
@@ -42,12 +42,12 @@ class Design:
         return None if self.group is None else np.asarray(self.group[rows])
 
     def live(self, rows: Array) -> Array:
-        """Return the rows that count at all; a weight of 0 takes a row out."""
+        """Return the rows with a weight other than 0."""
         return rows if self.weight is None else rows[self.weight[rows] > 0]
 
 
 def design_of(champion: Evaluation, candidate: Evaluation) -> Design:
-    """Return the design that either evaluation states; groups of one row and equal weights are none."""
+    """Return the design of either evaluation; groups of one row and equal weights are ignored."""
     group = candidate.group if candidate.group is not None else champion.group
     weight = candidate.weight if candidate.weight is not None else champion.weight
     codes = None

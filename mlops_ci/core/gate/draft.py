@@ -1,4 +1,4 @@
-"""Drafts: findings before their family is corrected and their sentence is written."""
+"""Drafts: findings before the correction for multiple tests and before their sentence is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ROWS = 10**8
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A finding without its adjusted p-value and its sentence, with what the sentence needs."""
+    """A finding without its adjusted p-value and its sentence, with the inputs of the sentence."""
 
     finding: Finding
     doubt: str = ""
@@ -27,7 +27,7 @@ class Draft:
 def draft_of(
     name: str, rule: MetricPolicy, rules: Rules, estimate: Estimate, *, part: str | None = None
 ) -> Draft:
-    """Return the draft that an estimate amounts to, with what its rows could prove."""
+    """Return the draft of an estimate, with the power of its rows."""
     outcome = outcome_of(estimate)
     needed = rows_to_settle(estimate, rules.alpha) if outcome is Outcome.INCONCLUSIVE else None
     finding = Finding(
@@ -53,7 +53,7 @@ def draft_of(
 
 
 def rows_to_settle(estimate: Estimate, alpha: float) -> int | None:
-    """Return about how many rows would settle an open question, or None where that cannot be said.
+    """Return about how many rows would settle an inconclusive result, or None if unknown.
 
     As many as prove that an equal candidate is within the margin; where there already are that many,
     as many as tell the loss that was measured from the margin.
@@ -66,7 +66,7 @@ def rows_to_settle(estimate: Estimate, alpha: float) -> int | None:
 
 
 def draft_limits(name: str, rule: MetricPolicy, rules: Rules, level: Level) -> list[Draft]:
-    """Return the drafts of the absolute limits that the candidate has to keep."""
+    """Return the drafts of the absolute limits on the candidate."""
     drafts = []
     for limit, upwards in ((rule.minimum, True), (rule.maximum, False)):
         if limit is None:
@@ -114,7 +114,7 @@ def _pvalue_of(level: Level, limit: float, upwards: bool) -> float:
 
 
 def missing(name: str, rule: MetricPolicy, why: str, *, part: str | None = None) -> Draft:
-    """Return the draft of a metric that could not be compared; unknown never passes."""
+    """Return the draft of a metric that could not be compared: an error, which never passes."""
     return Draft(
         finding=Finding(
             metric=name,
@@ -128,7 +128,7 @@ def missing(name: str, rule: MetricPolicy, why: str, *, part: str | None = None)
     )
 
 
-def tell(finding: Finding, draft: Draft, alpha: float) -> Finding:
+def with_sentence(finding: Finding, draft: Draft, alpha: float) -> Finding:
     """Return the finding with its sentence, unless it has one."""
     if finding.message:
         return finding

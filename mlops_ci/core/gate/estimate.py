@@ -1,4 +1,4 @@
-"""The estimate: one metric of two models, their difference, and how sure we are of it."""
+"""The estimate of one metric of two models: both values, their difference and its uncertainty."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mlops_ci.core.evidence import Array
 
 
 class UndefinedError(ValueError):
-    """The metric has no value on these rows (no positive row, one class only)."""
+    """The metric is undefined on these rows (no positive row, one class only)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What the policy says about one metric, resolved.
+    """The policy of one metric, with all defaults resolved.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What one method says about one metric on one set of rows.
+    """The result of one method for one metric on one set of rows.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Estimate:
     method, n
         Name of the method, and rows (or units) that it used.
     doubt
-        Why neither proof can be trusted (too few effective observations); empty where they can.
+        Why neither proof can be trusted (too few effective observations); empty if they can.
     remark
         What else a reader should know, such as an exact p.
     """
@@ -85,7 +85,7 @@ class Estimate:
     remark: str = ""
 
     def known(self) -> bool:
-        """Return whether all numbers that a decision needs are there."""
+        """Return whether the values are finite and no bound is NaN, as a decision needs."""
         bounds = (self.lower, self.upper, self.pvalue)
         return all(
             math.isfinite(number) for number in (self.champion, self.candidate, self.difference)
@@ -94,7 +94,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """The value of one model's metric on its own, for absolute limits and gaps between slices.
+    """One model's value of a metric, for absolute limits and gaps between slices.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Level:
     n, method, doubt
         As of an `Estimate`.
     bounds
-        From an error rate to the one-sided bounds, or None where nothing is known of them.
+        From an error rate to the one-sided bounds, or None if nothing is known of them.
     """
 
     value: float

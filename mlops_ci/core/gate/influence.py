@@ -25,7 +25,7 @@ def mean(values: Floats, weight: Floats) -> float:
 
 
 def ratio(numerator: Floats, denominator: Floats, weight: Floats) -> tuple[float, Floats]:
-    """Return the ratio of two means, and 0 where the denominator is nothing (as scikit-learn does)."""
+    """Return the ratio of two means, and 0 if the denominator is 0 (as scikit-learn does)."""
     below = mean(denominator, weight)
     if below == 0:
         return 0.0, np.zeros_like(denominator)
@@ -49,7 +49,7 @@ def class_scores(
 def averaged(
     metric: str, target: Ints, predicted: Ints, weight: Floats, labels: Ints, *, average: str
 ) -> tuple[float, Floats]:
-    """Return the mean of a per-class metric over classes, each alike (macro) or by its share (weighted)."""
+    """Return the mean of a per-class metric over classes, unweighted (macro) or by support (weighted)."""
     total, influence = 0.0, np.zeros(len(target))
     for label in labels:
         value, part = class_scores(metric, target, predicted, weight, int(label))

@@ -1,4 +1,4 @@
-"""Judge two evaluations of the same rows: every metric on all rows, on slices, and between slices."""
+"""Judges two evaluations of the same rows: every metric overall, on slices, and between slices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def judge_pair(
     names: Sequence[str],
     functions: Mapping[str, Callable[..., Any]],
 ) -> Judged:
-    """Return drafts by metric on all rows, those of slices, those of gaps, and what else has to be said."""
+    """Return the drafts of metrics on all rows, of slices and of gaps, and notices."""
     if not names or champion.evaluation is None or candidate.evaluation is None:
         return {}, [], [], []
     pair = pair_of(champion.evaluation, candidate.evaluation, functions)
@@ -84,7 +84,7 @@ def rules_of(name: str, rule: MetricPolicy, policy: Policy) -> Rules:
 
 
 def slices_of(pair: Pair, columns: Sequence[str], policy: Policy) -> tuple[dict[str, list[Slice]], list[str]]:
-    """Return the slices of each column that is there, and what is left out."""
+    """Return the slices of each available column, and notices on what is left out."""
     slices: dict[str, list[Slice]] = {}
     said: list[str] = []
     for column in columns:
@@ -99,7 +99,7 @@ def slices_of(pair: Pair, columns: Sequence[str], policy: Policy) -> tuple[dict[
 
 
 def _slice_column(pair: Pair, column: str) -> Array | None:
-    """Return a column of the holdout; the champion's, which the pull request cannot edit, where it has it."""
+    """Return a column of the holdout: preferably the champion's, which the pull request cannot edit."""
     for evaluation in (pair.champion, pair.candidate):
         if column in evaluation.columns:
             return evaluation.columns[column]
@@ -127,7 +127,7 @@ def _slices(
 
 
 def _undefined(name: str, rule: MetricPolicy, rules: Rules, one: Slice, why: str) -> Draft:
-    """Return the draft of a slice on which the metric has no value; it neither passes nor blocks."""
+    """Return the draft of a slice on which the metric is undefined; it neither passes nor blocks."""
     finding = Finding(
         metric=name,
         slice=one.name,

@@ -1,4 +1,4 @@
-"""How many labels a condition needs: the worst case of the exact distribution instead of a bound on it."""
+"""Label complexity of a condition, from the worst case of the exact distribution instead of a bound."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def worst_log_tail(n: int, tolerance: float, chances: Callable[[float], tuple[fl
 def labels_needed(
     tolerance: float, log_chance: float, chances: Callable[[float], tuple[float, float]]
 ) -> int:
-    """Return the fewest labels with which an estimate is off by `tolerance` at most with this chance."""
+    """Return the fewest labels for which an error beyond `tolerance` has at most this probability."""
     low, high = 1, 16
     while worst_log_tail(high, tolerance, chances) > log_chance:
         low, high = high, high * 2
@@ -98,7 +98,7 @@ def difference_chances(disagreement: float) -> Callable[[float], tuple[float, fl
 
 
 def log_uses(uses: int, adaptivity: Adaptivity) -> float:
-    """Return the logarithm of how many questions the holdout must be good for.
+    """Return the logarithm of the number of questions that the holdout must answer.
 
     Without adaptivity one for each use; with full adaptivity 2^uses, since each use tells its author
     one bit. `first_change` gives a new holdout whenever a change passes, so that only the number of

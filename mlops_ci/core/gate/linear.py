@@ -1,4 +1,4 @@
-"""From per-row contributions to an estimate: the interval of a linearised metric."""
+"""Intervals of linearised metrics: from per-row contributions to an estimate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAST_TAIL = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """One metric of both models as a value plus a sum of one small contribution a row.
+    """One metric of both models as a value plus a sum of per-row contributions.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Linear:
         return rules.sign * (self.candidate_parts - self.champion_parts)
 
     def contrast(self, rules: Rules) -> Floats:
-        """Return the contributions to difference + margin, where the margin is the champion's share too."""
+        """Return the contributions to difference + margin; a relative margin depends on the champion, too."""
         parts = self.oriented(rules)
         if rules.relative:
             parts = parts + rules.margin * np.sign(self.champion) * self.champion_parts
@@ -73,7 +73,7 @@ def linear_estimate(
     method
         Its name for readers.
     groups
-        Group of each row as whole numbers, shape (n,), or None where rows are independent.
+        Group of each row as whole numbers, shape (n,), or None if rows are independent.
     resampled
         Both values in paired bootstrap resamples, shape (B, 2); the wider of the two intervals wins.
     slack
@@ -113,7 +113,7 @@ def linear_estimate(
 def level_of(
     value: float, parts: Floats, groups: NDArray[np.int64] | None, *, tail: Tail = "smooth"
 ) -> Level:
-    """Return one model's own value with its spread."""
+    """Return one model's own value with its standard error."""
     spread = spread_of(parts, groups, tail)
     return Level(
         value=value,

@@ -1,4 +1,4 @@
-"""Findings in plain sentences, for someone without statistics."""
+"""Writes findings as plain sentences, for readers without a statistics background."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from mlops_ci.core.verdict import Finding, Outcome
 
 
 def place(finding: Finding) -> str:
-    """Name the metric, the slice where it is one, and the reference where it is not the champion."""
+    """Return the name of the metric, with its slice, and with its reference if that is not the champion."""
     name = finding.metric if finding.slice is None else f"{finding.metric} on {finding.slice}"
     return f"{name} since the reference champion" if finding.versus == "reference" else name
 
 
 def sentence(finding: Finding, *, confidence: float = 0.9, doubt: str = "") -> str:
-    """Return the one plain sentence of a finding.
+    """Return the sentence of a finding.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _body(finding: Finding, confidence: float, doubt: str) -> str:
 
 
 def _limit(finding: Finding, confidence: float, doubt: str) -> str:
-    """Say whether an absolute limit is kept."""
+    """Return the sentence on an absolute limit."""
     value, limit, places = finding.candidate or 0.0, finding.limit or 0.0, decimals(finding)
     above = (finding.difference or 0.0) == value - limit
     bound = f"{'minimum' if above else 'maximum'} of {stated(limit, places)}"
@@ -71,29 +71,29 @@ def _limit(finding: Finding, confidence: float, doubt: str) -> str:
         return f"{text}: the {bound} is kept."
     if finding.outcome is Outcome.WORSE:
         return f"{text}: the {bound} is broken."
-    return f"{text}, but {doubt or f'{finding.n:,} rows cannot tell'} whether the {bound} is kept."
+    return f"{text}, but {doubt or f'{finding.n:,} rows are too few to tell'} whether the {bound} is kept."
 
 
 def _open(finding: Finding, accepted: str, span: str, doubt: str) -> str:
-    """Say why it is not settled, and what would settle it."""
+    """Return why a result is inconclusive, and what would settle it."""
     difference, margin = finding.difference or 0.0, finding.tolerance
     size = fixed(abs(difference), decimals(finding))
     side = "inside" if difference >= -margin else "outside"
-    looks = (
-        f"{place(finding)} looks {size} {'better' if difference > 0 else 'worse'}{span}, {side} {accepted}"
-        if difference
-        else f"{place(finding)} looks the same{span}"
-    )
+    looks = f"{place(finding)} looks the same{span}"
+    if difference > 0:
+        looks = f"{place(finding)} looks {size} better{span}"
+    if difference < 0:
+        looks = f"{place(finding)} looks {size} worse{span}, {side} {accepted}"
     if finding.interval is not None and finding.interval[1] < 0:
         looks += ", a proven loss whose size is not settled"
     if finding.interval is None:
-        why = doubt or "two bare numbers cannot be told from chance"
+        why = doubt or "one number of each model cannot tell a real change from chance"
     elif doubt:
         why = doubt
     elif finding.adjusted_pvalue is not None and finding.interval[1] < -margin:
         why = "this could be chance, given how many metrics were looked at"
     else:
-        why = f"{finding.n:,} rows cannot tell"
+        why = f"{finding.n:,} rows are too few to tell"
     needed = f"; about {finding.rows_needed:,} rows would settle it" if finding.rows_needed else ""
     return f"{looks}, but {why}{needed}."
 
@@ -107,7 +107,7 @@ def _move(finding: Finding) -> str:
 
 
 def _span(finding: Finding, confidence: float) -> str:
-    """Write the interval of the change in the sense of the sentence: of a loss for a loss."""
+    """Return the interval of the change in the sense of the sentence: as a loss if it speaks of a loss."""
     if finding.interval is None:
         return ""
     low, high = finding.interval

@@ -1,4 +1,4 @@
-"""The metrics that the gate knows: the family that each belongs to, and its direction."""
+"""The built-in metrics: the family of measures that each belongs to, and its direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two evaluations of the same rows, and what metrics read from both: labels, numbers, probabilities."""
+"""A pair of evaluations of the same rows, and the labels, numbers and probabilities read from both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two evaluations of the same rows, and what is worked out from them once for all metrics."""
+    """Two evaluations of the same rows, with values that all metrics share, computed once."""
 
     champion: Evaluation
     candidate: Evaluation
@@ -29,14 +29,14 @@ class Pair:
 
     @property
     def target(self) -> Array:
-        """True labels or values; the candidate's where both have them (they are equal)."""
+        """True labels or values; the candidate's if both have them (they are equal)."""
         target = self.candidate.target if self.candidate.target is not None else self.champion.target
         if target is None:
             raise UnknownMetricError("there are no true labels (evaluation.target)")
         return target
 
     def both(self, part: str, key: str) -> tuple[Array, Array]:
-        """Return a part of both evaluations, or say which settings key would give it."""
+        """Return an array of both evaluations; an error names the settings key that would provide it."""
         sides = getattr(self.champion, part), getattr(self.candidate, part)
         for name, side in zip(("champion", "candidate"), sides, strict=True):
             if side is None:
@@ -57,7 +57,7 @@ def pair_of(
 
 
 def labels_of(values: Array) -> Array:
-    """Return labels as text, each distinct value converted once."""
+    """Return labels as text; each distinct value is converted once."""
     if values.dtype.kind in "biuf":
         distinct, places = np.unique(values, return_inverse=True)
         return np.asarray(canonical(distinct)[places])
@@ -126,7 +126,7 @@ def probabilities(rule: MetricPolicy, pair: Pair) -> tuple[Bools, Floats, Floats
 
 
 def _positive_column(label: str, evaluation: Evaluation, values: Floats) -> Floats:
-    """Return the score of the positive class from one column, or from the one of two that is named so."""
+    """Return the score of the positive class, from the only column or from the one named after that class."""
     if values.ndim == 1:
         return values
     names = canonical(np.asarray(evaluation.score_labels)).tolist() if evaluation.score_labels else []

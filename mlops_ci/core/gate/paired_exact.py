@@ -1,4 +1,4 @@
-"""The trinomial of a paired table, added up exactly: what the score test's tail really is."""
+"""The exact trinomial tail of a paired table, where the score test's normal tail is too small."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mlops_ci.core.gate.proportions import Floats, null_shares, tango_statistic
 
 #: Expected discordant rows above which the normal tail is as good.
 MANY_DISCORDANT = 2000.0
-#: Rows below which both bounds are mended, also where they prove nothing.
+#: Rows below which both bounds are corrected, also where they prove nothing.
 FEW_ROWS = 50
 
 
 def lower_tail(n: int, gained: int, lost: int, delta: float) -> float:
-    """Return how probable a table at least as bad is where the difference is `delta`.
+    """Return the probability of a table at least as bad if the true difference is `delta`.
 
     The tail of Tango's statistic is added up over all tables, with the share of discordant rows at its
     maximum of the likelihood under the null hypothesis (the estimated p-value). The normal tail of the
@@ -67,7 +67,7 @@ def applies(n: float, gained: float, lost: float) -> bool:
 
 
 def _likely(n: int, share: float) -> Floats:
-    """Return the counts that hold all but a negligible part of a binomial."""
+    """Return the range of counts with all but a negligible part of a binomial's mass."""
     centre, spread = n * share, np.sqrt(n * share * (1 - share))
     low = max(0, int(centre - 6 * spread - 2))
     return np.arange(low, min(n, int(centre + 6 * spread + 12)) + 1, dtype=np.float64)

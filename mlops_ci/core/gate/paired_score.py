@@ -1,4 +1,4 @@
-"""Score intervals of a paired table of rows, or of the independent rows that dependent ones are worth."""
+"""Score intervals of paired proportions, with a design effect for dependent or weighted rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops_ci.core.gate.proportions import (
     tango_interval,
     tango_statistic,
 )
-from mlops_ci.core.gate.standard_error import by_group, leaning, skewness, upright
+from mlops_ci.core.gate.standard_error import by_group, skewed_quantile, skewness, unskewed_quantile
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
@@ -31,7 +31,7 @@ GROUP_LEAN = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """A paired table of rows, perhaps shrunk to the independent rows it is worth.
+    """A paired table of rows, shrunk to its effective sample size if rows are dependent.
 
     Attributes
     ----------
@@ -70,19 +70,19 @@ class Tails:
         if self.freedom is None:
             return float(ndtri(1 - alpha)), float(ndtri(1 - alpha))
         plain = stdtrit(self.freedom, 1 - alpha)
-        return float(leaning(plain, self.lean)), float(leaning(plain, -self.lean))
+        return float(skewed_quantile(plain, self.lean)), float(skewed_quantile(plain, -self.lean))
 
     def pvalue(self, statistic: float) -> float:
         """Return the probability of a statistic as low as this."""
         if self.freedom is None:
             return normal_cdf(statistic)
-        return float(stdtr(self.freedom, -upright(-statistic, -self.lean)))
+        return float(stdtr(self.freedom, -unskewed_quantile(-statistic, -self.lean)))
 
 
 def shrink(
     champion: Bools, candidate: Bools, weight: Floats, groups: NDArray[np.int64] | None
 ) -> tuple[Counts, int, float]:
-    """Return the table of independent rows that dependent or weighted ones are worth, groups and skewness.
+    """Return the table at its effective sample size, the number of groups, and the skewness.
 
     The design effect is the variance of the difference by groups over that of as many independent
     rows. Where few groups hold a discordant row it cannot be estimated, and is drawn towards the one
@@ -170,7 +170,7 @@ def score_estimate(
 def _mend(
     ends: tuple[float, float], pvalue: float, counts: tuple[int, int, int], margin: float, rules: Rules
 ) -> tuple[float, float, float]:
-    """Return bounds and p-value with the exact tail where the score test would prove too much.
+    """Return bounds and p-value, corrected by the exact tail where the score test is anti-conservative.
 
     With enough rows only a bound that has left 0 behind (a proven loss or gain) needs it; swapping the
     models mirrors it.
@@ -202,6 +202,6 @@ def _relative(table: Counts, rules: Rules, quantiles: tuple[float, float]) -> tu
 
 
 def paired_error(n: float, gained: float, lost: float) -> float:
-    """Return the standard error of a paired difference of shares; never nothing, even if no row differs."""
+    """Return the standard error of a paired difference of shares; never 0, even if no row differs."""
     discordant = max(gained + lost, 0.5) / n
     return float(np.sqrt(max(discordant - ((gained - lost) / n) ** 2, 0.25 / n**2) / n))

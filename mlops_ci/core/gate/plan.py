@@ -1,4 +1,4 @@
-"""How many labelled rows a holdout needs, for a gate that settles what it is asked."""
+"""Sample-size planning: how many labelled rows a holdout needs to settle a margin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_ci.core.gate.power import POWER, rows_for_disagreement
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a holdout shall be able to answer.
+    """What a holdout must be able to answer.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """How many rows that takes.
+    """The number of rows needed.
 
     Attributes
     ----------
     rows
-        For the power that was asked for; None where alpha over all uses is too small to be spent.
+        For the power that was asked for; None if alpha over all uses is too small to be spent.
     alpha_each
         Error rate that each use gets.
     labels
@@ -68,7 +68,7 @@ class Answer:
 
 
 def problems_of(question: Question) -> list[str]:
-    """Return what is wrong with a question; nothing else is checked later."""
+    """Return all problems of a question."""
     found = []
     for name, low, high in (("margin", 0, 1), ("disagreement", 0, 1), ("power", 0, 1), ("alpha", 0, 0.5)):
         value = getattr(question, name)
@@ -121,7 +121,7 @@ def bennett_rows(question: Question, exponent: float) -> int:
 
 
 def assumptions_of(question: Question) -> tuple[str, ...]:
-    """Return what the numbers rest on, in sentences."""
+    """Return the assumptions behind the numbers, in sentences."""
     said = [
         f"Champion and candidate disagree in being right on {question.disagreement:g} of the rows; measure "
         "this on two models you have (unlabelled rows do for an upper bound).",

@@ -1,4 +1,4 @@
-"""What a holdout can prove: the smallest loss it can tell, and the rows that would settle a question."""
+"""Power: the smallest loss that a holdout can detect, and the rows that would settle a question."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ POWER = 0.8
 
 
 def detection_factor(alpha: float, power: float = POWER) -> float:
-    """Return how many standard errors a loss must be to be proven with this power (2.49 by default)."""
+    """Return the number of standard errors that are detected with this power (2.49 by default)."""
     return float(ndtri(1 - alpha) + ndtri(power))
 
 
 def minimum_detectable_loss(standard_error: float, alpha: float, power: float = POWER) -> float:
-    """Return the loss that these rows tell from none with the given power, in the metric's unit.
+    """Return the smallest loss that these rows detect with the given power, in the metric's unit.
 
     It is also the smallest margin within which a candidate just as good as the champion would be
     proven to be.
@@ -28,7 +28,7 @@ def rows_needed(
 ) -> int | None:
     """Return about how many rows prove, with the given power, that an equal candidate is within the margin.
 
-    As many prove a loss of twice the margin to be one. None where no number of rows would do (no margin).
+    As many prove a loss of twice the margin to be one. None if no number of rows would do (no margin).
     """
     if not (margin > 0 and math.isfinite(standard_error)):
         return None

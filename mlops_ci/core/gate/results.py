@@ -1,4 +1,4 @@
-"""What is known of two models before they are compared: evaluations, values, and what surrounds them."""
+"""The inputs of a comparison: evaluations, scalar values, and their context."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Functions = Mapping[str, Callable[..., Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """All that is known of one model: its evaluation, and values from its metrics files or its run.
+    """The results of one model: its evaluation, and scalars from its metrics files or its run.
 
     Attributes
     ----------
     evaluation
-        Per-row predictions, or None where only values are known.
+        Per-row predictions, or None if only values are known.
     scalars
         Values by the metric's name in the policy: one number, or one of each repeated run.
     sizes
@@ -34,7 +34,7 @@ class Results:
     test_share: float | None = None
 
     def values(self) -> Scalars:
-        """Return what is known without rows."""
+        """Return the scalar values."""
         return Scalars(values=self.scalars, sizes=self.sizes, test_share=self.test_share)
 
 
@@ -43,7 +43,7 @@ Evidence = Results | Evaluation | Mapping[str, float | Sequence[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What surrounds one comparison.
+    """The context of one comparison.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Context:
     uses
         Different candidates that were judged on this holdout before.
     promotions
-        Champions that were chosen on this holdout, or None where that is not known.
+        Champions that were chosen on this holdout, or None if that is not known.
     reference
         The fixed reference champion that `max_total_loss` speaks of, or None.
     functions

@@ -1,4 +1,4 @@
-"""How often one holdout may be asked: each promotion of the luckiest candidate uses some of it up."""
+"""Holdout reuse: how often one holdout may be asked, since each promotion of a lucky candidate biases it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANY_PROMOTIONS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What is left of a holdout: the error rate of this check, and what to say about it.
+    """What reuse leaves of a holdout: the error rate of this check, and notices.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Allowance:
 
 
 def allowance(alpha: float, strict: Strict | None, uses: int, promotions: int | None) -> Allowance:
-    """Return what is left of a holdout.
+    """Return the allowance of a holdout after its earlier uses.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def allowance(alpha: float, strict: Strict | None, uses: int, promotions: int | 
     uses
         Different candidates that were judged on this holdout before; identical ones cost nothing.
     promotions
-        Champions that were chosen on this holdout, or None where that is not known.
+        Champions that were chosen on this holdout, or None if that is not known.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Evidence of values without rows: what may still be said, and what may not."""
+"""Comparisons of scalar values without rows: what can still be concluded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINT_ONLY = "point only"
 
 
 class MissingValueError(ValueError):
-    """A side has no usable value of a metric."""
+    """One of the models has no usable value of a metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def values_of(name: str, side: str, scalars: Scalars) -> Floats:
 
 
 def scalar_estimate(name: str, champion: Scalars, candidate: Scalars, rules: Rules) -> Estimate | None:
-    """Return the estimate that values without rows allow, or None where two bare numbers are all there is.
+    """Return the estimate that scalars allow, or None if there are just two bare numbers.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def _unpaired(before: float, before_n: int, after: float, after_n: int, rules: R
 
 
 def noise_floor(before: Floats, after: float, rules: Rules) -> Estimate:
-    """Return whether one new value lies within the noise of the champion's repeated runs.
+    """Return the estimate of one new value against the noise of the champion's repeated runs.
 
     The difference of a new run and the mean of k equal ones has the standard error s sqrt(1 + 1/k),
     with k - 1 degrees of freedom: the textbook prediction interval.

@@ -28,7 +28,7 @@ class Slice:
 def cut(
     column: str, values: Array, least: int, bins: int | Sequence[float] | None = None
 ) -> tuple[list[Slice], list[str]]:
-    """Return the slices of a column that have enough rows, and the names of those that do not.
+    """Return the slices of a column with enough rows, and the names of those with too few.
 
     Parameters
     ----------

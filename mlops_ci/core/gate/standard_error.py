@@ -1,4 +1,4 @@
-"""How sure a sum of contributions is: standard error, degrees of freedom, and what lopsidedness costs.
+"""Standard errors of sums of contributions: degrees of freedom, skewness correction, clustering.
 
 All functions take contributions along the last axis, so that many holdouts can be judged at once.
 """
@@ -37,7 +37,7 @@ LEAST_GROUPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Standard error and t quantiles of one contrast (or of many), and why they may not be trusted.
+    """Standard error and t quantiles of one contrast (or of many), and doubts about them.
 
     Attributes
     ----------
@@ -67,26 +67,28 @@ class Spread:
 
     @property
     def few(self) -> Any:
-        """Whether too few effective contributions make up the sum to prove anything."""
+        """Whether the sum has too few effective contributions to prove anything."""
         return (self.effective < self.least) & (self.error > 0)
 
     def below(self, alpha: float) -> Any:
         """Return the distance of the one-sided lower bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error * self.stretch
+        return skewed_quantile(stdtrit(self.freedom, 1 - alpha), self.lean) * self.error * self.stretch
 
     def above(self, alpha: float) -> Any:
         """Return the distance of the one-sided upper bound from the estimate."""
-        return leaning(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error * self.stretch
+        return skewed_quantile(stdtrit(self.freedom, 1 - alpha), -self.lean) * self.error * self.stretch
 
     def pvalue(self, distance: float) -> float:
         """Return the probability of a distance as low as this; at most alpha where `above` says so."""
         if self.error == 0:
             return float(distance >= 0)
-        return float(stdtr(self.freedom, -upright(-distance / (self.error * self.stretch), -self.lean)))
+        return float(
+            stdtr(self.freedom, -unskewed_quantile(-distance / (self.error * self.stretch), -self.lean))
+        )
 
 
 def effective_size(parts: Floats) -> Any:
-    """Return how many equal contributions would carry the same evidence: (sum g^2)^2 / sum g^4."""
+    """Return the effective number of contributions: (sum g^2)^2 / sum g^4."""
     squares = parts * parts
     total, fourth = squares.sum(axis=-1), (squares * squares).sum(axis=-1)
     return np.divide(total * total, fourth, out=np.zeros_like(total), where=fourth > 0)[()]
@@ -115,8 +117,8 @@ def freedom_of(effective: Any, units: int) -> Any:
     return np.clip(2 * effective / (1 - share), 1.0, max(units - 1.0, 1.0))[()]
 
 
-def leaning(quantile: Any, lean: Any) -> Any:
-    """Return the quantile moved away where losses (`lean` < 0) are the longer tail; never drawn nearer.
+def skewed_quantile(quantile: Any, lean: Any) -> Any:
+    """Return the quantile corrected for skewness: larger if losses (`lean` < 0) are the longer tail.
 
     References
     ----------
@@ -129,8 +131,8 @@ def leaning(quantile: Any, lean: Any) -> Any:
     return np.maximum(moved, quantile)[()]
 
 
-def upright(distance: Any, lean: Any) -> Any:
-    """Return the inverse of `leaning`: the quantile that a distance in standard errors amounts to."""
+def unskewed_quantile(distance: Any, lean: Any) -> Any:
+    """Return the inverse of `skewed_quantile`: the quantile of a distance in standard errors."""
     bend = np.minimum(np.clip(lean, -1.5, 1.5), -1e-6)
     moved = distance + bend * distance**2 / 3 + bend**2 * distance**3 / 27 + bend / 6
     return np.minimum(moved, distance)[()]
@@ -155,7 +157,7 @@ def spread_of(
     parts
         Contributions, shape (n,), or (..., n) without groups.
     groups
-        Group of each as whole numbers, shape (n,), or None where they are independent.
+        Group of each as whole numbers, shape (n,), or None if they are independent.
     tail
         What kind of metric it is.
     floor
@@ -188,7 +190,7 @@ def _even_size(effective: Any, lean: Any, units: int) -> Any:
 
 
 def thin(spread: Spread, *, grouped: bool) -> str:
-    """Say why the evidence is too thin for a proof, or nothing."""
+    """Return why the evidence is too thin for a proof, or an empty string."""
     if grouped and spread.units < LEAST_GROUPS:
         return few_groups(spread.units)
     if spread.units < LEAST_ROWS:
@@ -202,5 +204,5 @@ def thin(spread: Spread, *, grouped: bool) -> str:
 
 
 def few_groups(count: int) -> str:
-    """Say that there are too few groups."""
+    """Return the doubt that there are too few groups."""
     return f"{count} groups are too few to prove anything (it takes {LEAST_GROUPS})"

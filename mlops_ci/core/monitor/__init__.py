@@ -1,1 +1,1 @@
-"""Watching production: windows, estimates without labels, and what follows over several windows."""
+"""Monitoring of production: windows, estimates without labels, and alarms over several windows."""

@@ -1,4 +1,4 @@
-"""Calibration: from a classifier's score to the probability that the row is positive."""
+"""Calibration: maps a classifier's score to the probability that the row is positive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENOUGH = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrator:
-    """A map from score to probability.
+    """A fitted map from score to probability.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Calibrator:
 
 
 def log_odds(score: Array) -> Array:
-    """Return the log odds of scores in [0, 1], those at the ends drawn in."""
+    """Return the log odds of scores in [0, 1], clipped away from 0 and 1."""
     inside = np.clip(score, _EDGE, 1 - _EDGE)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
@@ -120,7 +120,7 @@ def _platt(score: Array, positive: Array, weight: Array | None) -> Calibrator:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The calibrator for a holdout, and how good it is on rows it was not fitted to.
+    """The calibrator chosen for a holdout, and its cross-validated calibration error.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class Choice:
 
 
 def chosen(score: Array, positive: Array, *, seed: int = 0, folds: int = 5) -> Choice:
-    """Choose the calibrator by what it does on rows that it was not fitted to.
+    """Choose a calibrator by cross-validation.
 
     Where rows are enough, a score that is calibrated already is left as it is, and another one gets
     monotone steps: a curve that fits the holdout on the whole can be off just where a shifted window's
@@ -175,7 +175,7 @@ def chosen(score: Array, positive: Array, *, seed: int = 0, folds: int = 5) -> C
 
 
 def calibration_error(probability: Array, positive: Array, bins: int = 10) -> float:
-    """Return the expected calibration error over equally full bins, less what chance alone shows.
+    """Return the expected calibration error over equal-count bins, corrected for chance.
 
     References
     ----------

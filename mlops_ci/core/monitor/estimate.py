@@ -15,107 +15,22 @@ to Predict Out-of-Distribution Performance (ATC), ICLR, arXiv:2201.04234.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.monitor.calibrate import Calibrator, Choice, Kind, chosen, fitted
-from mlops_ci.core.monitor.delayed_labels import CONFIDENCE, Learned, learned
+from mlops_ci.core.monitor.delayed_labels import CERTAIN, CONFIDENCE, Miss, Transfer, learned
+from mlops_ci.core.monitor.expected import METRICS, cells_of, values
+from mlops_ci.core.monitor.periods import Carried, carried
 
 Array = NDArray[Any]
 
-METRICS = (
-    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity", "false_positive_rate"),
-    *("brier_score", "log_loss", "roc_auc"),
-)
 _DRAWS = 400
-_CELLS = 2_000
 LEAST_ROWS, LEAST_OF_A_CLASS = 200, 30
 WORST_CALIBRATION, MOST_OUTSIDE = 0.05, 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cells:
-    """Rows of a window by score, put together where they are very many.
-
-    Attributes
-    ----------
-    rows
-        Rows of each cell, shape (c,).
-    score, alarm
-        Mean score, and whether the model calls the rows positive, shape (c,); sorted by score.
-    hit, miss
-        Mean log of the clipped score, and of one minus it, shape (c,).
-    square, rest
-        Mean of (1 - score)^2 and of score^2, shape (c,).
-    """
-
-    rows: Array
-    score: Array
-    alarm: Array
-    hit: Array
-    miss: Array
-    square: Array
-    rest: Array
-
-
-def cells_of(score: Array, alarm: Array, most: int = _CELLS) -> Cells:
-    """Return the cells of a window's rows in the order of scores; up to `most` rows, each is its own."""
-    order = np.lexsort((alarm, score))
-    score, alarm = score[order].astype(np.float64), alarm[order].astype(bool)
-    part = np.arange(len(score)) * min(most, len(score)) // len(score) * 2 + alarm
-    _, place = np.unique(part, return_inverse=True)
-    rows = np.bincount(place).astype(np.float64)
-    inside = np.clip(score, 5e-5, 1 - 5e-5)  # as the gate's log loss is clipped
-
-    def mean(values: Array) -> Array:
-        return np.asarray(np.bincount(place, weights=values) / rows)
-
-    return Cells(
-        rows=rows,
-        score=mean(score),
-        alarm=mean(alarm.astype(np.float64)) > 0.5,
-        hit=mean(np.log(inside)),
-        miss=mean(np.log1p(-inside)),
-        square=mean((1 - score) ** 2),
-        rest=mean(score**2),
-    )
-
-
-def values(cells: Cells, positive: Array) -> dict[str, float]:
-    """Return every metric for these numbers of positive rows by cell, shape (c,), whole or expected."""
-    negative = cells.rows - positive
-    n = float(cells.rows.sum())
-    tp, fp = float(positive[cells.alarm].sum()), float(negative[cells.alarm].sum())
-    fn, tn = float(positive.sum()) - tp, float(negative.sum()) - fp
-
-    def ratio(top: float, bottom: float) -> float:
-        return top / bottom if bottom > 0 else float("nan")
-
-    recall, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
-    return {
-        "accuracy": ratio(tp + tn, n),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "precision": ratio(tp, tp + fp),
-        "recall": recall,
-        "f1": ratio(2 * tp, 2 * tp + fp + fn),
-        "specificity": specificity,
-        "false_positive_rate": ratio(fp, fp + tn),
-        "brier_score": float((positive * cells.square + negative * cells.rest).sum()) / n,
-        "log_loss": -float((positive * cells.hit + negative * cells.miss).sum()) / n,
-        "roc_auc": _auc(cells, positive, negative),
-    }
-
-
-def _auc(cells: Cells, positive: Array, negative: Array) -> float:
-    """Return the area under the ROC curve; rows of one score count half."""
-    _, place = np.unique(cells.score, return_inverse=True)
-    up, down = np.bincount(place, weights=positive), np.bincount(place, weights=negative)
-    total = float(up.sum()) * float(down.sum())
-    below = np.cumsum(down) - down / 2
-    return float((up * below).sum()) / total if total > 0 else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +47,8 @@ class Basis:
         Drawn by bootstrap over the holdout and over the kinds that fit about as well.
     best
         Fitted to the whole holdout.
+    carried
+        By metric, how far estimates of its periods were off; empty where its rows have no times.
     """
 
     score: Array
@@ -139,15 +56,27 @@ class Basis:
     choice: Choice
     best: Calibrator
     calibrators: Sequence[Calibrator] = field(default_factory=tuple)
+    carried: Mapping[str, Carried] = field(default_factory=dict)
 
 
-def basis_of(score: Array, positive: Array, *, seed: int = 0, draws: int = _DRAWS) -> Basis:
-    """Calibrate a champion's scores on its holdout.
+def basis_of(
+    score: Array,
+    positive: Array,
+    alarm: Array | None = None,
+    period: Array | None = None,
+    *,
+    seed: int = 0,
+    draws: int = _DRAWS,
+) -> Basis:
+    """Calibrate a champion's scores on its holdout, and learn how that carries over in time.
 
     Parameters
     ----------
     score, positive
         Scores of the positive class, and true labels as 1 or 0, shape (n,).
+    alarm, period
+        Whether the model called the row positive, and the row's period (`periods.periods_of`), shape (n,);
+        None where the holdout's rows have no times: then nothing is learnt of what changes over time.
     """
     score, positive = score.astype(np.float64), positive.astype(np.float64)
     choice = chosen(score, positive, seed=seed)
@@ -157,8 +86,17 @@ def basis_of(score: Array, positive: Array, *, seed: int = 0, draws: int = _DRAW
         kind: Kind = choice.kinds[index % len(choice.kinds)]
         weight = np.bincount(rng.integers(len(score), size=len(score)), minlength=len(score)).astype(float)
         drawn.append(fitted(kind, score, positive, weight))
-    best = fitted(choice.kinds[0], score, positive)
-    return Basis(score=score, positive=positive, choice=choice, best=best, calibrators=tuple(drawn))
+    known: Mapping[str, Carried] = {}
+    if alarm is not None and period is not None:
+        known = carried(score, alarm.astype(bool), positive, period, choice.kinds[0], seed=seed)
+    return Basis(
+        score=score,
+        positive=positive,
+        choice=choice,
+        best=fitted(choice.kinds[0], score, positive),
+        calibrators=tuple(drawn),
+        carried=known,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +111,10 @@ class Estimated:
         Half the interval's width before it was widened.
     correction
         What the labels of earlier windows added to the estimate.
+    transfer
+        What the holdout's periods say of how far it will be off.
     doubts
-        Why it is not to be trusted here; empty where it may be.
+        Why it is not to be trusted here; empty if it may be.
     """
 
     metric: str
@@ -183,7 +123,23 @@ class Estimated:
     upper: float
     half: float = 0.0
     correction: float = 0.0
+    transfer: Transfer = field(default_factory=Transfer)
     doubts: tuple[str, ...] = ()
+
+    def taught(self, misses: Sequence[Miss], confidence: float = CONFIDENCE) -> Estimated:
+        """Return the bare estimate with what labels teach of it; `misses` are the oldest first."""
+        if self.half <= CERTAIN:
+            return self
+        known = learned(misses, self.transfer, confidence)
+        value = _inside(self.metric, self.value + known.correction)
+        wide = known.widening * self.half
+        return replace(
+            self,
+            value=value,
+            lower=_inside(self.metric, value - wide),
+            upper=_inside(self.metric, value + wide),
+            correction=value - self.value,
+        )
 
     @property
     def valid(self) -> bool:
@@ -197,7 +153,7 @@ def estimated(
     alarm: Array,
     metrics: Sequence[str] = METRICS,
     *,
-    history: Mapping[str, Learned] | None = None,
+    history: Mapping[str, Sequence[Miss]] | None = None,
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> dict[str, Estimated]:
@@ -205,14 +161,14 @@ def estimated(
 
     The interval holds the luck of the labels (each is drawn with its probability), of the holdout (a
     bootstrap), and the choice among calibrators that fit about as well; `learned` widens it by what the
-    world did before.
+    world did before, in earlier windows and in the holdout's periods.
 
     Parameters
     ----------
     score, alarm
         Scores of the positive class, and whether the model called the row positive, shape (n,).
     history
-        By metric, what was `learned` from earlier windows whose labels came.
+        By metric, how far off estimates of earlier windows were whose labels came, oldest first.
     """
     cells = cells_of(score, alarm)
     middle = values(cells, cells.rows * basis.best(cells.score))
@@ -231,24 +187,32 @@ def estimated(
         if value != value or len(known) < len(drawn[name]) / 2:  # noqa: PLR0124 (NaN)
             continue
         low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-        known_of = (history or {}).get(name, learned(()))
-        shown = _inside(name, value + known_of.correction)
         half = max((float(high) - float(low)) / 2, 1e-9)
-        wide = known_of.widening * half
-        made[name] = Estimated(
+        bare = Estimated(
             metric=name,
-            value=shown,
-            lower=_inside(name, shown - wide),
-            upper=_inside(name, shown + wide),
+            value=value,
+            lower=_inside(name, value - half),
+            upper=_inside(name, value + half),
             half=half,
-            correction=shown - value,
+            transfer=_transfer(basis.carried.get(name), half, confidence),
             doubts=doubts,
         )
+        made[name] = bare.taught((history or {}).get(name, ()), confidence)
     return made
 
 
+def _transfer(known: Carried | None, half: float, confidence: float) -> Transfer:
+    """Return the variance beyond chance in variances of chance, which `half` is some standard errors of."""
+    from scipy.special import ndtri  # noqa: PLC0415
+
+    if known is None:
+        return Transfer()
+    chance = half / float(ndtri((1 + confidence) / 2))
+    return Transfer(periods=known.periods, excess=known.variance / chance**2)
+
+
 def doubts_of(basis: Basis, score: Array) -> tuple[str, ...]:
-    """Return why estimates from these scores are not to be trusted; empty where nothing speaks against it."""
+    """Return why estimates from these scores are not to be trusted; empty if nothing speaks against it."""
     found = []
     choice = basis.choice
     rare = min(choice.positives, choice.rows - choice.positives)

@@ -1,4 +1,4 @@
-"""Performance in production where labels came: each metric of a window beside the holdout's."""
+"""Performance in production where labels arrived: each metric of a window, compared with the holdout's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a watched window, and what several windows together say."""
+"""The record of a monitored window, and the alarms that several windows raise together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ State = Literal["judged", "few", "empty"]
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """One window of production, as it was judged; this is what the ledger keeps.
+    """One judged window of production, as the ledger stores it.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Watched:
     doubts: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; what is empty is left out."""
+        """Return plain JSON values, without empty fields."""
         return {
             item.name: value
             for item in fields(self)
@@ -83,14 +83,14 @@ _NEEDED = ("window", "start", "end", "number", "champion", "state")
 
 
 def from_dict(raw: Any) -> Watched | None:
-    """Read a record back; None for what is none, such as one of a newer mlops-ci."""
+    """Parse a record; None if it is not one, or was written by a newer mlops-ci."""
     if not isinstance(raw, dict) or not all(name in raw for name in _NEEDED):
         return None
     return Watched(**{name: value for name, value in raw.items() if name in _NAMES})
 
 
 def watched(history: History, environment: str = "") -> list[Watched]:
-    """Return the last judgement of each window, in the order of time.
+    """Return the last judgement of each window, in order of time.
 
     Records may be written out of order and more than once: late rows and late labels revise a window.
     """
@@ -106,7 +106,7 @@ def watched(history: History, environment: str = "") -> list[Watched]:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When single windows become an alarm: `k` of the last `n` that could tell."""
+    """The alarm rule: `k` of the last `n` windows that could judge the signal."""
 
     k: int = 2
     n: int = 3
@@ -114,7 +114,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """What the last windows say of one signal.
+    """The alarm state of one signal over the last windows.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class Alarm:
 
 
 def alarms(records: Iterable[Watched], rule: Rule, *, champion: str) -> list[Alarm]:
-    """Return what the last windows of one champion say, one alarm a signal.
+    """Return one alarm per signal, from the last windows of one champion.
 
     A signal is told over the last `n` windows that could tell it: a window without labels neither raises
     nor clears a proven loss.
@@ -154,7 +154,7 @@ def alarms(records: Iterable[Watched], rule: Rule, *, champion: str) -> list[Ala
 
 
 def false_alarm_rate(rule: Rule, alpha: float) -> float:
-    """Return how often `k` of `n` independent windows alarm falsely, each with probability `alpha`.
+    """Return the false alarm rate of `k` of `n` independent windows, each with probability `alpha`.
 
     >>> round(false_alarm_rate(Rule(k=2, n=3), 0.05), 5)
     0.00725
@@ -165,17 +165,17 @@ def false_alarm_rate(rule: Rule, alpha: float) -> float:
 
 
 def misses(records: Iterable[Watched], metric: str, champion: str) -> list[Miss]:
-    """Return how far earlier estimates of one champion were off, oldest window first."""
+    """Return the errors of earlier estimates of one champion, oldest window first."""
     found = []
     for one in records:
         estimate, real = one.estimates.get(metric), one.performance.get(metric)
         if one.champion == champion and estimate and real and real.get("value") is not None:
             found.append(miss_of(estimate, float(real["value"])))
-    return found
+    return [one for one in found if one is not None]
 
 
 def usual_rows(records: Iterable[Watched], before: str, last: int = 8) -> float | None:
-    """Return the median number of rows of the last windows, or None where fewer than three are known.
+    """Return the median number of rows of the last windows, or None if fewer than three are known.
 
     Parameters
     ----------

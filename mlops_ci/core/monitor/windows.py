@@ -12,11 +12,11 @@ ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 class InvalidLengthError(ValueError):
-    """Text that is no length of time."""
+    """Text that is not a duration."""
 
 
 def length_of(text: str) -> timedelta:
-    """Return a length of time such as ``15m``, ``1h``, ``7d`` or ``2w``.
+    """Parse a duration such as ``15m``, ``1h``, ``7d`` or ``2w``.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def length_of(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,5})\s*([mhdw])", text.strip())
     if found is None or int(found[1]) == 0:
-        raise InvalidLengthError(f"'{text}' is no length of time: write 15m, 6h, 1d or 2w")
+        raise InvalidLengthError(f"'{text}' is not a length of time: write 15m, 6h, 1d or 2w")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
@@ -38,7 +38,7 @@ class Window:
 
     @property
     def name(self) -> str:
-        """Its identity: the same rows are always in the window of the same name."""
+        """Its identity: a row always falls in the window of the same name."""
         return f"{written(self.start)}/{written(self.end)}"
 
     @property
@@ -48,12 +48,12 @@ class Window:
 
 
 def written(time: datetime) -> str:
-    """Write a time in UTC, ISO 8601, to the second."""
+    """Format a time in UTC, ISO 8601, to the second."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_time(text: str) -> datetime:
-    """Read a time; one without a zone is in UTC.
+    """Parse a time; one without a zone is in UTC.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def read_time(text: str) -> datetime:
 
 
 def window_at(time: datetime, length: timedelta) -> Window:
-    """Return the window that a time is in; windows of one length never overlap."""
+    """Return the window that contains a time; windows of one length never overlap."""
     start = ORIGIN + (time - ORIGIN) // length * length
     return Window(start=start, end=start + length)
 
@@ -80,7 +80,7 @@ def due(
     now, delay
         A window is complete once this long after its end: rows that come later than that revise it.
     first
-        Time of the oldest row, or None where there is none; no window before it is due.
+        Time of the oldest row, or None if there is none; no window before it is due.
     most
         At most this many of the newest.
     """

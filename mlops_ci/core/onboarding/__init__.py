@@ -1,1 +1,1 @@
-"""Taking mlops-ci into a repository: what was found there, what to propose, and what can be wrong."""
+"""Setting up a repository: the facts found in it, the files proposed, and the checks of `doctor`."""

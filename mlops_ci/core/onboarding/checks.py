@@ -1,4 +1,4 @@
-"""What `doctor` says of one thing: whether it is well, and what to do where it is not."""
+"""Checks of `doctor`: a state, a message and a remedy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Check:
     message
         What is so, in one sentence.
     remedy
-        What to do, as an imperative; empty where all is well.
+        What to do, as an imperative; empty if all is well.
     exit_code
-        Of a failed one: 2 to be mended here, 4 a service that did not answer, 5 no evidence.
+        Of a failed one: 2 to be fixed here, 4 a service that did not answer, 5 no evidence.
     """
 
     subject: str
@@ -36,17 +36,17 @@ class Check:
 
 
 def ok(subject: str, message: str) -> Check:
-    """Return a check that found all well."""
+    """Return a check that passed."""
     return Check(subject=subject, state="ok", message=message)
 
 
 def warning(subject: str, message: str, remedy: str) -> Check:
-    """Return a check that found what could be better."""
+    """Return a check that found something to improve."""
     return Check(subject=subject, state="warning", message=message, remedy=remedy)
 
 
 def failed(subject: str, message: str, remedy: str, exit_code: int = 2) -> Check:
-    """Return a check that found what keeps the gate from working."""
+    """Return a check that found something that keeps the gate from working."""
     return Check(subject=subject, state="failed", message=message, remedy=remedy, exit_code=exit_code)
 
 
@@ -56,6 +56,6 @@ def skipped(subject: str, message: str) -> Check:
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """Return what `doctor` ends with: what must be mended here comes before what may pass by itself."""
+    """Return what `doctor` ends with: what must be fixed here comes before what may pass by itself."""
     codes = {check.exit_code for check in checks if check.state == "failed"}
     return next((code for code in (2, 5, 4) if code in codes), 0)

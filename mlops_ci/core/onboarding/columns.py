@@ -1,4 +1,4 @@
-"""What the columns of a predictions file mean, by the names that people give them."""
+"""Guesses the roles of a predictions file's columns from common names."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ MOST_CLASSES = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """Which column plays which part, and what kind of task that is.
+    """The role of each column, and the kind of task that they imply.
 
     Attributes
     ----------
     parts
         Column by part (`id`, `target`, `prediction`, `score`, `group`, `weight`).
     task
-        ``binary``, ``classes``, ``numbers``, or empty where the file could not be read.
+        ``binary``, ``classes``, ``numbers``, or empty if the file could not be read.
     slices
         Further columns of few values.
     """
@@ -59,7 +59,7 @@ class Meaning:
     slices: tuple[str, ...] = ()
 
     def written(self) -> dict[str, str]:
-        """Return the parts whose column has not the default name."""
+        """Return the roles whose column does not have the default name."""
         return {part: column for part, column in self.parts.items() if _DEFAULTS.get(part) != column}
 
 
@@ -79,17 +79,45 @@ def meaning(table: Table) -> Meaning:
         unique = [name for name in table.columns if table.distinct.get(name) == table.rows]
         whole = [name for name in unique if name not in table.numbers and name not in parts.values()]
         parts |= {"id": whole[0]} if whole else {}
+    if "target" not in parts:
+        target = _target_by_values(table, parts)
+        parts |= {"target": target} if target else {}
     rest = [name for name in table.columns if name not in parts.values() and name not in table.numbers]
+    rest = [name for name in rest if "weight" not in plain(name)]
     few = [name for name in rest if 2 <= table.distinct.get(name, 0) <= 12]
+    parts = {part: parts[part] for part in _MEANINGS if part in parts}
     return Meaning(parts=parts, task=_task(table, parts), slices=tuple(few))
 
 
 def is_predictions(table: Table) -> bool:
-    """Say whether a table is predictions on a holdout: by its columns, or else by its name."""
+    """Return whether a table is predictions on a holdout: by its columns, or else by its name."""
     if table.columns:
         parts = meaning(table).parts
         return "target" in parts and ("prediction" in parts or "score" in parts)
     return bool(re.search(r"pred|scored|holdout_scores", table.path.rsplit("/", 1)[-1], re.IGNORECASE))
+
+
+def _target_by_values(table: Table, parts: Mapping[str, str]) -> str:
+    """Return the one column that can be what was predicted, where its name does not say so; else nothing.
+
+    Classes: the one column with the prediction's values. Numbers: the one other column with fractions.
+    """
+    predicted = parts.get("prediction")
+    if not predicted:
+        return ""
+    rest = [name for name in table.columns if name not in parts.values()]
+    if predicted in table.numbers:
+        able = [name for name in rest if name in table.numbers]
+    else:
+        classes = table.values.get(predicted, frozenset())
+        able = [name for name in rest if _alike(classes, table.values.get(name, frozenset()))]
+    return able[0] if len(able) == 1 else ""
+
+
+def _alike(some: frozenset[str], others: frozenset[str]) -> bool:
+    """Say whether two columns share most of their values, and more than one."""
+    shared = len(some & others)
+    return shared >= 2 and shared > len(some | others) / 2
 
 
 def _task(table: Table, parts: Mapping[str, str]) -> str:

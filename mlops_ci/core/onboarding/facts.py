@@ -1,4 +1,4 @@
-"""What a look at a repository found: plain values, from which a proposal is made."""
+"""Facts about a repository, as plain values from which `init` makes its proposal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ class Table:
     Attributes
     ----------
     columns
-        Names of its columns in order; empty where the file is not here to be read.
+        Names of its columns in order; empty if the file is not here to be read.
     rows
         Number of rows, or None.
     distinct
         Number of distinct values by column.
     numbers
         Columns that hold numbers with fractions.
+    values
+        The values themselves as text, of columns that have few.
     """
 
     path: str
@@ -30,6 +32,7 @@ class Table:
     rows: int | None = None
     distinct: Mapping[str, int] = field(default_factory=dict)
     numbers: frozenset[str] = frozenset()
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class StageFact:
 
     @property
     def item(self) -> str:
-        """What tells it from its siblings: the item of a `foreach`, or nothing."""
+        """The item of a `foreach` stage; empty for any other stage."""
         return self.address.partition("@")[2]
 
     @property
@@ -63,7 +66,7 @@ class ProjectFact:
     remotes
         Address of each remote by name.
     complete
-        False where a template of dvc.yaml could not be resolved without DVC.
+        False if a template of dvc.yaml could not be resolved without DVC.
     """
 
     directory: str = "."
@@ -92,8 +95,6 @@ class Facts:
         Names of registered models that the code mentions.
     tracking_uri, tracking_from
         MLflow's address, and where it was found.
-    logs_models
-        Whether the code makes MLflow runs of its own.
     frameworks
         Of scikit-learn, torch, xgboost, lightgbm: those that the code imports, the evaluation's first.
     evaluation_code
@@ -113,7 +114,6 @@ class Facts:
     registered: tuple[str, ...] = ()
     tracking_uri: str = ""
     tracking_from: str = ""
-    logs_models: bool = False
     frameworks: tuple[str, ...] = ()
     evaluation_code: str = ""
     install: str = ""

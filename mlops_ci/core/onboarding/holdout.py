@@ -1,4 +1,4 @@
-"""Whether a gate would ever be conclusive: the rows of the holdout against the margins of the policy."""
+"""Checks whether the holdout has enough rows to settle the margins of the policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from mlops_ci.core.evidence import Evaluation
 from mlops_ci.core.gate.power import rows_for_disagreement
 from mlops_ci.core.onboarding.checks import Check, failed, ok, warning
-from mlops_ci.core.onboarding.proposal import DISAGREEMENT
+from mlops_ci.core.onboarding.metrics import DISAGREEMENT
 from mlops_ci.core.policy import MetricPolicy, Policy
 
 _SUBJECT = "holdout"
@@ -21,8 +21,8 @@ _OF_NEGATIVES = frozenset({"specificity", "false_positive_rate"})
 FEWEST_GROUPS = 20
 
 
-def judge(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) -> Iterator[Check]:
-    """Yield whether each gated rate of the policy can be settled by these rows.
+def check_holdout(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) -> Iterator[Check]:
+    """Yield a check per gated rate of the policy: whether these rows can settle its margin.
 
     Parameters
     ----------
@@ -35,11 +35,6 @@ def judge(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) 
         name: rule for name, rule in policy.metrics.items() if rule.gate and rule.margin and not rule.relative
     }
     share = _disagreement(rows, champion)
-    basis = (
-        f"measured: they disagree on {share:.1%}"
-        if share is not None
-        else f"if two models disagree on {DISAGREEMENT:.0%}"
-    )
     if rows.group is not None and (groups := len(np.unique(rows.group))) < FEWEST_GROUPS:
         yield failed(
             _SUBJECT,
@@ -48,37 +43,40 @@ def judge(rows: Evaluation, policy: Policy, champion: Evaluation | None = None) 
         )
     for name, rule in gated.items():
         n = _relevant(rule, rows)
-        if n is None:
-            continue
-        # with no disagreement at all, what remains is the fewest rows that any interval needs
-        needed = rows_for_disagreement(rule.margin, DISAGREEMENT if share is None else share, policy.alpha)
-        fewest = rows_for_disagreement(rule.margin, 0.0, policy.alpha)
-        remedy = (
-            f"Take {needed:,} rows or more, or accept a margin of {_margin_for(n, share, policy.alpha):.2g}."
+        if n is not None:
+            yield _settles(name, rule.margin, n, share, policy.alpha)
+
+
+def _settles(name: str, margin: float, n: int, share: float | None, alpha: float) -> Check:
+    """Check whether `n` rows settle a margin, given the share of rows where two models disagree."""
+    basis = (
+        f"measured: they disagree on {share:.1%}"
+        if share is not None
+        else f"if two models disagree on {DISAGREEMENT:.0%}"
+    )
+    # with no disagreement at all, what remains is the fewest rows that any interval needs
+    needed = rows_for_disagreement(margin, DISAGREEMENT if share is None else share, alpha)
+    fewest = rows_for_disagreement(margin, 0.0, alpha)
+    remedy = f"Take {needed:,} rows or more, or accept a margin of {_margin_for(n, share, alpha):.2g}."
+    if n < fewest:
+        return failed(
+            _SUBJECT,
+            f"{name}: with {n:,} rows, a margin of {margin:g} can never be proven: "
+            f"it takes {fewest:,} rows even where two models never differ",
+            remedy,
         )
-        if n < fewest:
-            yield failed(
-                _SUBJECT,
-                f"{name}: with {n:,} rows, a margin of {rule.margin:g} can never be proven: "
-                f"it takes {fewest:,} rows even where two models never differ",
-                remedy,
-            )
-        elif n < needed:
-            yield warning(
-                _SUBJECT,
-                f"{name}: {n:,} rows are few for a margin of {rule.margin:g}: "
-                f"an equal model is often inconclusive ({basis})",
-                remedy,
-            )
-        else:
-            yield ok(
-                _SUBJECT,
-                f"{name}: {n:,} rows settle a margin of {rule.margin:g} ({basis}; {needed:,} needed)",
-            )
+    if n < needed:
+        return warning(
+            _SUBJECT,
+            f"{name}: {n:,} rows are few for a margin of {margin:g}: "
+            f"an equal model is often inconclusive ({basis})",
+            remedy,
+        )
+    return ok(_SUBJECT, f"{name}: {n:,} rows settle a margin of {margin:g} ({basis}; {needed:,} needed)")
 
 
 def _relevant(rule: MetricPolicy, rows: Evaluation) -> int | None:
-    """Return the rows that a rate rests on; None for what is no rate."""
+    """Return the number of rows that a rate is computed on; None for other metrics."""
     if rule.metric in _OF_ROWS:
         return len(rows)
     if rows.target is None or rule.metric not in _OF_POSITIVES | _OF_NEGATIVES:
@@ -91,7 +89,7 @@ def _relevant(rule: MetricPolicy, rows: Evaluation) -> int | None:
 
 
 def _disagreement(one: Evaluation, other: Evaluation | None) -> float | None:
-    """Return the share of rows where exactly one of two models is right; None where that is not known."""
+    """Return the share of rows where exactly one of two models is right; None if that is not known."""
     if other is None or one.prediction is None or other.prediction is None or one.target is None:
         return None
     if len(one) != len(other) or not np.array_equal(one.id, other.id):
@@ -110,5 +108,5 @@ def _margin_for(rows: int, share: float | None, alpha: float) -> float:
 
 
 def counted(checks: Mapping[str, int]) -> str:
-    """Return counts by state as words."""
+    """Return counts by state, in words."""
     return ", ".join(f"{count} {state}" for state, count in checks.items() if count)

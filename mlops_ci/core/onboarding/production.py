@@ -1,4 +1,4 @@
-"""What watches production, as `init` proposes it: the blocks of mlops-ci.yaml, and what is left to do."""
+"""Proposes the blocks `monitor`, `retrain` and `canary` of mlops-ci.yaml, and lists what is left to do."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Collection
 
 from mlops_ci.core.onboarding.columns import Meaning
 from mlops_ci.core.onboarding.facts import Facts, ProjectFact
+from mlops_ci.core.table_files import is_table
 
 WATCHES = ("canary", "monitor", "retrain")
 Row = tuple[str, str]
 
 
 def training_data(facts: Facts, project: ProjectFact, model: str) -> tuple[str, str]:
-    """Return the table that a model is trained on, and the file that newer data come in; empty if unknown."""
+    """Return the table that a model is trained on, and the tracked file of its raw data; empty if unknown."""
     made = {out for stage in project.stages for out in stage.outs}
     training = [stage for stage in project.stages if model and model in stage.outs]
-    tables = [dep for stage in training for dep in stage.deps if _is_table(dep)]
+    tables = [dep for stage in training for dep in stage.deps if is_table(dep)]
     told = [path for path in tables if "train" in path.lower()] or tables
     read = [dep for stage in project.stages for dep in stage.deps if dep not in made]
     newer = [path for path in read if path in facts.tracked]
@@ -47,7 +48,7 @@ def production_rows(
 
 
 def to_do(wanted: Collection[str], *, newer: bool, gitlab: bool) -> list[str]:
-    """Return what a person has to bring before these jobs are of use."""
+    """Return the manual steps that these jobs still need."""
     texts = []
     place = ".gitlab-ci.yml (`production`)" if gitlab else "mlops-ci-monitor.yml"
     if "monitor" in wanted:
@@ -76,10 +77,6 @@ def to_do(wanted: Collection[str], *, newer: bool, gitlab: bool) -> list[str]:
             "`promotion.deploy_command`, which splits it, and bring the outcomes to `canary.outcomes`."
         )
     return texts
-
-
-def _is_table(path: str) -> bool:
-    return path.lower().endswith((".csv", ".parquet", ".pq", ".tsv", ".jsonl", ".feather"))
 
 
 def _monitor(means: Meaning, folder: str, trained_on: str) -> list[Row]:

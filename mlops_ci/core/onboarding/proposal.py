@@ -1,24 +1,20 @@
-"""What to write in mlops-ci.yaml for a repository: one block a model, each line with its reason."""
+"""Proposes mlops-ci.yaml for a repository: one block per model."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
 
-from mlops_ci.core.gate.power import rows_for_disagreement
 from mlops_ci.core.onboarding.columns import Meaning, is_predictions, meaning
 from mlops_ci.core.onboarding.facts import Facts, ProjectFact, StageFact, Table
+from mlops_ci.core.onboarding.metrics import ProposedMetric, row_metrics, scalar_metric
 from mlops_ci.core.onboarding.production import training_data
-from mlops_ci.core.onboarding.scalars import Scalar, gateable
+from mlops_ci.core.onboarding.scalars import gateable
+from mlops_ci.core.table_files import is_table
 
-# Margins that a holdout may be able to settle, from strict to lenient, and the disagreement that is usual
-# between two versions of one model.
-MARGINS = (0.01, 0.02, 0.03, 0.05)
-DISAGREEMENT = 0.06
-DEFAULT_PREDICTIONS = "reports/predictions.csv"
+DEFAULT_PREDICTIONS = "predictions.csv"
 
 _MODEL_SUFFIX = re.compile(
     r"\.(pkl|pickle|joblib|skops|pt|pth|ckpt|safetensors|onnx|h5|keras|bin|model|ubj|cbm|txt|json)$",
@@ -28,22 +24,12 @@ _SURELY_MODEL = re.compile(
     r"\.(pkl|pickle|joblib|skops|pt|pth|ckpt|safetensors|onnx|h5|keras|ubj|cbm)$", re.I
 )
 _NAMED_MODEL = re.compile(r"model|checkpoint|weights|booster|classifier|regressor", re.IGNORECASE)
-_TABULAR = re.compile(r"\.(csv|tsv|parquet|pq|feather|arrow|jsonl|ndjson)$", re.IGNORECASE)
 _EVALUATES = re.compile(r"eval|test|score|validat", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A metric to gate, and why so."""
-
-    name: str
-    fields: Mapping[str, Any]
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelProposal:
-    """The block of one model; paths are relative to the repository.
+    """The proposed block of one model; paths are relative to the repository.
 
     Attributes
     ----------
@@ -65,7 +51,7 @@ class ModelProposal:
     predictions: str = ""
     meaning: Meaning = field(default_factory=lambda: Meaning(parts={}))
     rows: int | None = None
-    metrics: tuple[Line, ...] = ()
+    metrics: tuple[ProposedMetric, ...] = ()
     unknown: tuple[str, ...] = ()
     ready: bool = True
     trained_on: str = ""
@@ -74,7 +60,7 @@ class ModelProposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """All models, and what holds for them together."""
+    """The proposed blocks of all models, and what they share."""
 
     models: tuple[ModelProposal, ...]
     tracking_uri: str = ""
@@ -82,7 +68,7 @@ class Proposal:
 
 
 def propose(facts: Facts, name: str | None = None, tracking_uri: str | None = None) -> Proposal:
-    """Return what to write for a repository.
+    """Return the proposal for a repository.
 
     Parameters
     ----------
@@ -123,11 +109,6 @@ def model_of(project: ProjectFact, stage: StageFact | None) -> str:
     return ""
 
 
-def is_table(path: str) -> bool:
-    """Say whether a path is a table by its suffix."""
-    return bool(_TABULAR.search(path))
-
-
 def _evaluations(project: ProjectFact, facts: Facts) -> list[tuple[StageFact, str]]:
     """Return each stage that writes predictions, with the file; else each that writes metrics."""
     tables = {table.path: table for table in facts.tables}
@@ -159,7 +140,7 @@ def _named(base: str, project: ProjectFact, stage: StageFact, out: str, *, sever
 
 
 def _distinct(models: Sequence[ModelProposal]) -> list[ModelProposal]:
-    """Give each model a name of its own."""
+    """Make the models' names unique."""
     seen: dict[str, int] = {}
     out = []
     for one in models:
@@ -175,16 +156,16 @@ def _model(facts: Facts, project: ProjectFact, stage: StageFact | None, out: str
     files = files or ([] if len(facts.scalars) != 1 else list(facts.scalars))
     run_id = _run_id(facts, files)
     means = meaning(table) if table else Meaning(parts={})
-    metrics: tuple[Line, ...]
+    metrics: tuple[ProposedMetric, ...]
     unknown: tuple[str, ...] = ()
     if predictions:
-        metrics = _row_metrics(means, table.rows if table else None)
+        metrics = row_metrics(means, table.rows if table else None)
     else:
         known, others = gateable({file: facts.scalars[file] for file in files})
-        metrics, unknown = tuple(_scalar_line(one) for one in known[:4]), tuple(others)
+        metrics, unknown = tuple(scalar_metric(one) for one in known[:4]), tuple(others)
     ready = bool(metrics)
     if not ready:
-        predictions, metrics = DEFAULT_PREDICTIONS, _row_metrics(Meaning(parts={}), None)
+        predictions, metrics = DEFAULT_PREDICTIONS, row_metrics(Meaning(parts={}), None)
     model = model_of(project, stage)
     trained_on, newer = training_data(facts, project, model)
     return ModelProposal(
@@ -197,7 +178,7 @@ def _model(facts: Facts, project: ProjectFact, stage: StageFact | None, out: str
         environment=("MLFLOW_TRACKING_URI",)
         if run_id and facts.tracking_from.startswith("the variable")
         else (),
-        scalars_file=files[0] if files and not any("from" in line.fields for line in metrics) else "",
+        scalars_file=files[0] if files and not any("from" in metric.fields for metric in metrics) else "",
         predictions=predictions,
         meaning=means,
         rows=table.rows if table else None,
@@ -210,7 +191,7 @@ def _model(facts: Facts, project: ProjectFact, stage: StageFact | None, out: str
 
 
 def _targets(project: ProjectFact, stage: StageFact | None) -> tuple[str, ...]:
-    """Name the stage where the whole top dvc.yaml would be more, or another file."""
+    """Return the stage as a target, unless the whole top dvc.yaml amounts to the same."""
     if stage is None:
         return ()
     needs_all = not stage.file and not stage.item
@@ -223,49 +204,3 @@ def _run_id(facts: Facts, files: Sequence[str]) -> str:
             if key.lower().endswith("run_id") and re.fullmatch(r"[0-9a-f]{32}", value):
                 return f"{file}:{key}"
     return ""
-
-
-def settling_margin(rows: int | None) -> float:
-    """Return the strictest usual margin that this many rows can settle in four checks of five."""
-    if rows is None:
-        return MARGINS[0]
-    able = [margin for margin in MARGINS if rows_for_disagreement(margin, DISAGREEMENT, 0.05) <= rows]
-    return able[0] if able else MARGINS[-1]
-
-
-def _row_metrics(means: Meaning, rows: int | None) -> tuple[Line, ...]:
-    if means.task == "numbers":
-        return (
-            Line(
-                name="root_mean_squared_error",
-                fields={"margin": "2%"},
-                why="the loss you accept: 2% of the champion's error; choose your own",
-            ),
-        )
-    margin = settling_margin(rows)
-    needed = rows_for_disagreement(margin, DISAGREEMENT, 0.05)
-    why = f"the loss you accept: {margin * 100:g} point{'s' if margin > 0.01 else ''}"
-    if rows is not None and needed > rows:
-        why += f"; your {rows:,} rows are few: about {needed:,} settle this one"
-    elif rows is not None:
-        why += f", about what {rows:,} rows can settle"
-    else:
-        why += f"; about {needed:,} rows settle it"
-    first = Line(name="accuracy", fields={"margin": margin}, why=why)
-    if means.task == "classes" or "prediction" not in means.parts:
-        return (first,) if "score" not in means.parts or "prediction" in means.parts else (_auc(),)
-    return (first, _auc()) if "score" in means.parts else (first,)
-
-
-def _auc() -> Line:
-    return Line(name="roc_auc", fields={"margin": 0.01}, why="of y_score; `gate: false` would only show it")
-
-
-def _scalar_line(one: Scalar) -> Line:
-    fields = {
-        "from": f"{one.file}:{one.key}",
-        "greater_is_better": one.greater_is_better,
-        "margin": "2%" if one.relative else 0.01,
-        "on_point": "fail",
-    }
-    return Line(name=one.name, fields=fields, why="a number alone: its loss cannot be told from chance")

@@ -1,4 +1,4 @@
-"""What a scalar in a metrics file is called elsewhere, and in which direction it is better."""
+"""Recognises metrics in metrics files by their keys, with their direction."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def gateable(scalars: Mapping[str, Mapping[str, float]]) -> tuple[list[Scalar], 
 
 
 def _direction(key: str) -> tuple[str, bool] | None:
-    """Return the well-known word in a key, and whether it is better when greater."""
+    """Return the known metric name in a key, and whether greater is better."""
     for part in reversed(re.split(r"[./]", key)):
         for word in (plain(part), _AVERAGES.sub("", plain(part))):
             if word in _GREATER or word in _SMALLER:

@@ -1,4 +1,4 @@
-"""mlops-ci.yaml as `init` writes it: each line with its reason."""
+"""Writes mlops-ci.yaml for `init`, each line with a comment that gives its reason."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def settings_text(proposal: Proposal, watches: Collection[str] = ()) -> str:
     """
     several = len(proposal.models) > 1
     lines = [
-        "# What mlops-ci accepts. The target branch's copy is in force: no pull request loosens it.",
-        "# All keys: the settings page of the documentation. Mend this file, then run `mlops-ci doctor`.",
+        "# What mlops-ci accepts. The target branch's copy is in force, so a pull request cannot loosen it.",
+        "# All keys: docs/reference/settings.md of mlops-ci. Edit this file, then run `mlops-ci doctor`.",
     ]
     for one in proposal.models:
         folder = f"{one.name}/" if several else ""
@@ -34,7 +34,7 @@ def settings_text(proposal: Proposal, watches: Collection[str] = ()) -> str:
 
 
 def extended(before: str, proposal: Proposal, watches: Collection[str]) -> str | None:
-    """Return a settings file with the blocks that it lacks at its end; None where it holds several models."""
+    """Return a settings file with missing blocks appended; None if it holds several models."""
     keys = set(re.findall(r"^(\w+):", before, re.MULTILINE))
     if "models" in keys or len(proposal.models) != 1:
         return None
@@ -70,7 +70,7 @@ def _block(one: ModelProposal, tracking_uri: str, more: Sequence[tuple[str, str]
         pipeline.append((f"  targets: [{named}]", "stages to bring up to date, with what they need"))
     if one.environment:
         named = ", ".join(one.environment)
-        pipeline.append((f"  environment: [{named}]", "stages see these variables, and the report says so"))
+        pipeline.append((f"  environment: [{named}]", "variables that stages may see; the report lists them"))
     rows += [("pipeline:", ""), *pipeline] if pipeline else []
     candidate = []
     if one.model:
@@ -86,12 +86,12 @@ def _block(one: ModelProposal, tracking_uri: str, more: Sequence[tuple[str, str]
         inside = ", ".join(f"{key}: {quoted(value)}" for key, value in line.fields.items())
         rows.append((f"  {line.name}: {{{inside}}}", line.why))
     if one.unknown:
-        rows.append((f"  # not gated, for which way is better? {', '.join(one.unknown[:6])}", ""))
+        rows.append((f"  # not gated: is more or less better? {', '.join(one.unknown[:6])}", ""))
     return _aligned([*rows, *more])
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines, each with its reason in one column."""
+    """Return lines with their comments aligned in one column."""
     width = min(46, max((len(text) for text, why in rows if why), default=0))
     return [f"{text:<{width}}  # {why}" if why else text for text, why in rows]
 
@@ -102,28 +102,28 @@ def _evaluation(one: ModelProposal) -> list[tuple[str, str]]:
             ("# evaluation:", ""),
             (
                 f"#   predictions: {DEFAULT_PREDICTIONS}",
-                "with one row an id, a loss can be proven: see `init`",
+                "one row per id: only with these can a loss be proven",
             ),
         ]
-    why = "one row an id: the same rows for both models" if one.ready else "ADD THIS to the evaluation stage"
+    why = "one row per id, compared row by row" if one.ready else "ADD THIS to the evaluation stage"
     rows = [("evaluation:", ""), (f"  predictions: {quoted(one.predictions)}", why)]
     means = {
         "id": "identifies a row",
         "target": "the true label or value",
         "prediction": "the predicted one",
         "score": "of the positive class",
-        "group": "rows of one are dependent",
-        "weight": "of a row",
+        "group": "rows of one group are not independent",
+        "weight": "of each row",
     }
     rows += [(f"  {part}: {quoted(column)}", means[part]) for part, column in one.meaning.written().items()]
     if one.meaning.slices:
         named = ", ".join(quoted(name) for name in one.meaning.slices[:4])
-        rows.append((f"  # slices: [{named}]", "and `slices: true` at a metric: no group may get worse"))
+        rows.append((f"  # slices: [{named}]", "with `slices: true` on a metric, no group may get worse"))
     return rows
 
 
 def quoted(value: Any) -> str:
-    """Return a YAML scalar, in quotes where it would not be read as the same text."""
+    """Return a YAML scalar, quoted if YAML would read it as something else."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)

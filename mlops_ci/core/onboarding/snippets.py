@@ -1,4 +1,4 @@
-"""The lines that let an evaluation stage write its predictions, for each framework."""
+"""Code snippets that make an evaluation stage write its predictions, by framework."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SNIPPETS = {
 
 
 def snippet(frameworks: Sequence[str], path: str) -> tuple[str, str]:
-    """Return the name of the framework and three lines for it; scikit-learn's where none is known."""
+    """Return the framework and a snippet of three lines for it; scikit-learn's if none is known."""
     # A project that trains with torch or a booster often imports scikit-learn too, for its metrics.
     order = ("torch", "tensorflow", "xgboost", "lightgbm", "sklearn")
     chosen = next((name for name in order if name in frameworks), "sklearn")

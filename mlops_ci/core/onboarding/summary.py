@@ -1,4 +1,4 @@
-"""What was found in a repository, in sentences."""
+"""The facts found in a repository, in sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlops_ci.core.onboarding.proposal import Proposal
 
 
 def sentences(facts: Facts, proposal: Proposal) -> list[str]:
-    """Return one sentence on each thing that was looked for."""
+    """Return one sentence for each thing that `init` looks for."""
     said = [_pipeline(project) for project in facts.projects]
     said = said or [
         "no DVC project (.dvc/config) is here: run `dvc init`, then describe the stages in dvc.yaml"
@@ -17,24 +17,22 @@ def sentences(facts: Facts, proposal: Proposal) -> list[str]:
             rows = f", {model.rows:,} rows" if model.rows else ", not here to be read"
             said.append(f"predictions of '{model.name}': {model.predictions}{rows}")
         elif model.ready:
-            said.append(
-                f"no predictions of '{model.name}', only numbers: {', '.join(m.name for m in model.metrics)}"
-            )
+            names = ", ".join(metric.name for metric in model.metrics)
+            said.append(f"no predictions of '{model.name}', only single numbers: {names}")
         else:
-            said.append("neither predictions nor metrics that can be compared")
+            said.append("no predictions and no metrics that can be compared")
     if facts.tracking_uri:
         said.append(f"MLflow: {facts.tracking_uri} (from {facts.tracking_from})")
     else:
         said.append("no address of MLflow: set the variable MLFLOW_TRACKING_URI where the gate runs")
     for project in facts.projects:
         for name, url in project.remotes.items():
-            local = "" if "://" in url else ", a folder: no runner can reach it"
+            local = "" if "://" in url else ", a folder that hosted runners cannot reach"
             said.append(f"DVC remote '{name}': {url}{local}")
         if not project.remotes:
-            said.append("no DVC remote: a runner has no data without one (`dvc remote add --default`)")
-    said.append(
-        {"github": "GitHub", "gitlab": "GitLab", "": "no forge by its remote: GitHub is assumed"}[facts.forge]
-    )
+            said.append("no DVC remote, so a runner could not get the data (`dvc remote add --default`)")
+    assumed = "GitHub (assumed: no git remote names a forge)"
+    said.append({"github": "GitHub", "gitlab": "GitLab", "": assumed}[facts.forge])
     return said
 
 

@@ -1,4 +1,4 @@
-"""Pitfalls in workflows that call mlops-ci: a gate that is skipped, pends for ever, or can be talked to."""
+"""Rules for workflows that call mlops-ci: a gate that can be skipped, stay pending, or be manipulated."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PINNED = re.compile(r"@[0-9a-f]{40}$")
 _GATES = ("check", "reusable gate")
 
 
-def judge(path: str, document: Any) -> list[Check]:
-    """Return what is wrong with one workflow; nothing where it does not call mlops-ci.
+def check_workflow(path: str, document: Any) -> list[Check]:
+    """Return the problems of one workflow; none if it does not call mlops-ci.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The files that a forge runs: our templates, filled in for one repository."""
+"""Fills in our workflow templates for one repository."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLUGINS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Values:
-    """What a repository puts into a workflow.
+    """The values that fill in a workflow template.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def without_retraining(workflow: str) -> str:
 
 
 def _with_remote(text: str, values: Values) -> str:
-    """Give the steps that fetch or push data the plugin of the remote, and a credential for just that."""
+    """Give the steps that fetch or push data the remote's plugin, and a credential of their own."""
     known = [PLUGINS[scheme] for scheme in values.schemes if scheme in PLUGINS]
     if not known:
         return text
@@ -105,7 +105,7 @@ def _with_remote(text: str, values: Values) -> str:
 
 
 def _verb(step: str) -> str:
-    """Return what a step of ours runs; a check on evidence fetches nothing, and is told apart."""
+    """Return the verb that one of our steps runs; `check --evidence` is distinguished, it fetches nothing."""
     found = re.search(r"^ +command: (\S+)", step, re.MULTILINE)
     return found[1] if found else "judge" if "evidence:" in step else "check"
 
@@ -113,7 +113,7 @@ def _verb(step: str) -> str:
 def _remote_lines(
     first: str, known: Sequence[tuple[str, tuple[str, ...]]], why: str, prefix: str
 ) -> list[str]:
-    """Return what a step needs for the remote, indented as its first line asks."""
+    """Return the lines that a step needs for the remote, indented like its first line."""
     indent = " " * (len(first) - len(first.lstrip()) + 2)
     packages = " ".join(dict.fromkeys(plugin for plugin, _ in known))
     secrets = dict.fromkeys(name for _, names in known for name in names)
@@ -125,7 +125,7 @@ def _remote_lines(
 
 
 def _step(lines: list[str], start: int) -> list[str]:
-    """Return the lines of the step that starts here."""
+    """Return the lines of the step that starts at this index."""
     depth = len(lines[start]) - len(lines[start].lstrip())
     end = start + 1
     while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > depth:
@@ -134,7 +134,7 @@ def _step(lines: list[str], start: int) -> list[str]:
 
 
 def gitlab_include(action: str, watches: Collection[str] = (), *, promote: bool = True) -> str:
-    """Return what a .gitlab-ci.yml needs."""
+    """Return the text of .gitlab-ci.yml."""
     project, _, ref = action.partition("@")
     lines = [
         "# Two jobs: one runs the merge request's code without secrets, the other judges.",

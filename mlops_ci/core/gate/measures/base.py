@@ -1,4 +1,4 @@
-"""What measures share: contributions of rows, the name of a method, and what too few rows show."""
+"""Helpers shared by the measures: row contributions, method names, the minimum number of rows."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def method_name(plain: str, design: Design) -> str:
 
 
 def level_of_linear(linear: Linear, rows: Array, design: Design, *, tail: Tail = "smooth") -> Level:
-    """Return the candidate's own value with its spread."""
+    """Return the candidate's own value with its standard error."""
     return level_of(linear.candidate, linear.candidate_parts, design.groups(rows), tail=tail)
 
 
 def silent_slack(n: int, alpha: float, leverage: float) -> float:
-    """Return how far apart two models may be of which no row tells a difference.
+    """Return how far apart two models may be if no row shows a difference.
 
     With no such row among n, at most about -ln(alpha) / n of all rows tell one (the rule of three), and
     one row in n moves the metric by no more than `leverage` / n.
@@ -61,12 +61,12 @@ def silent_slack(n: int, alpha: float, leverage: float) -> float:
 
 
 def in_steps(*sides: Floats) -> bool:
-    """Return whether the values of either model are steps (whole seconds, rounded scores)."""
+    """Return whether either model's values are discrete (whole seconds, rounded scores)."""
     return min(len(np.unique(side)) / max(len(side), 1) for side in sides) < LEAST_DIFFERENT
 
 
 def need(rows: Array, least: int) -> None:
-    """Refuse too few rows.
+    """Raise if there are too few rows.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Expected calibration error: shown, and never judged."""
+"""Expected calibration error: reported, never gated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_ONLY = "its estimate is biased upwards, so it is shown and not judged"
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Expected calibration error: both values, and no interval, for its estimate is biased."""
+    """Expected calibration error: both values without an interval, since its estimate is biased."""
 
     positive: Bools
     champion: Floats
@@ -26,7 +26,7 @@ class Calibration:
     design: Design
 
     def estimate(self, rows: Array, rules: Rules) -> Estimate:
-        """Return both values with bounds that prove nothing; see `Measure.estimate`."""
+        """Return both values with uninformative bounds; see `Measure.estimate`."""
         first, second = self._values(rows)
         return Estimate(
             champion=first,

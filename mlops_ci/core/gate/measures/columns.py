@@ -1,4 +1,4 @@
-"""A per-row (or per-group) column and how it is summed up: its mean or one of its quantiles."""
+"""Metrics of a per-row (or per-group) column: its mean, or a quantile."""
 
 from __future__ import annotations
 

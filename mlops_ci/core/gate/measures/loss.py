@@ -92,7 +92,7 @@ def loss_measure(rule: MetricPolicy, pair: Pair) -> Loss:
 
 
 def _log_loss(truth: Bools, score: Floats, clip: float) -> Floats:
-    """Return minus the logarithm of what was said of the truth, at most `clip` nats."""
+    """Return minus the logarithm of the probability of the true class, at most `clip` nats."""
     if truth.shape[1] == 1:
         said = np.where(truth[:, 0], score[:, 0], 1 - score[:, 0])
     else:
@@ -101,5 +101,5 @@ def _log_loss(truth: Bools, score: Floats, clip: float) -> Floats:
 
 
 def _brier(truth: Bools, score: Floats, clip: float) -> Floats:
-    """Return the squared distance of what was said and what is; of all classes where there are many."""
+    """Return the squared error of the probabilities, summed over classes if there are more than two."""
     return np.asarray(np.minimum(((score - truth) ** 2).sum(axis=1), clip))

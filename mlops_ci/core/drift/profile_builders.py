@@ -1,4 +1,4 @@
-"""From the values of a column, in pieces, to its profile."""
+"""Builds the profile of a column from its values, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_ci.core.drift.categories import MOST_LEVELS, NO_CATEGORIES, Categories, label
-from mlops_ci.core.drift.profile import ColumnProfile
+from mlops_ci.core.drift.column_profile import ColumnProfile
 from mlops_ci.core.drift.sketch import EMPTY, Sketch, from_values, settle, union
 from mlops_ci.core.drift.sketching import HEAVIEST, Chunks, sketch_column
 
