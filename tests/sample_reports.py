@@ -236,7 +236,7 @@ def _error() -> Report:
     return Report(
         command="check", model=MODEL, verdict=Result.ERROR, exit_code=5,
         headline=headline(MODEL, verdict, champion=None, problem=problem), summary=problem,
-        next_step="set `evaluation.score_command`, or bring the holdout back", source=SOURCE,
+        next_step="Set `evaluation.score_command`, or bring the holdout back.", source=SOURCE,
     )  # fmt: skip
 
 
