@@ -133,9 +133,14 @@ class GitLedger:
     def _history(self, tip: str | None, model: str) -> History:
         if tip is None:
             return History()
-        done = self._git.run("cat-file", "blob", f"{tip}:{folder_name(model)}.jsonl")
-        if done.returncode:
+        place = f"{folder_name(model)}.jsonl"
+        # Only a file that is not there is an empty history; git that fails to read one is not.
+        if not self._git.checked("ls-tree", "--name-only", tip, "--", place):
             return History()
+        done = self._git.run("cat-file", "blob", f"{tip}:{place}")
+        if done.returncode:
+            said = last_words(done.stderr.decode(errors="replace"))
+            raise ServiceError("the ledger", f"cannot read {place} of {self.address}: {said}")
         try:
             return parse(done.stdout, model)
         except BrokenLedgerError as error:

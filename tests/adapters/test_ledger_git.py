@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.fault_proxy import Fault, FaultProxy, make_certificates
 from fakes.git_server import GitServer
 from ledger_parts import MODEL, bare_remote, git, intent, ledger
 
+from mlops_ci.adapters.git_remote import GitCommand
 from mlops_ci.adapters.ledger import BRANCH, GitLedger
 from mlops_ci.core.ledger_state import state_of
 from mlops_ci.errors import ConflictError, EvidenceError, ServiceError
@@ -126,6 +128,23 @@ def test_a_protected_branch_is_said_to_be_one(remote: Path) -> None:
         writer.append(history, intent("2"))
     assert "GH006" in str(refused.value)
     assert len(writer.read(MODEL).entries) == 1
+
+
+def test_a_history_that_git_fails_to_read_is_not_an_empty_one(
+    remote: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ledger(remote)
+    one.append(one.read(MODEL), intent("1"))
+    run = GitCommand.run
+
+    def killed(self: GitCommand, *arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+        if arguments[:2] == ("cat-file", "blob"):
+            return subprocess.CompletedProcess(arguments, -9, b"", b"")
+        return run(self, *arguments, **more)
+
+    monkeypatch.setattr(GitCommand, "run", killed)
+    with pytest.raises(ServiceError, match="cannot read"):
+        one.read(MODEL)
 
 
 def test_a_rewritten_line_is_an_error_that_names_it(remote: Path, tmp_path: Path) -> None:
