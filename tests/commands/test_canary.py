@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from canary_parts import Guarded, guarded
+from mlflow_parts import client_of
 from promotion_parts import Story
 
+from mlops_ci.commands.canary import transitions
+from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
 from mlops_ci.render import render
@@ -82,6 +86,30 @@ def test_an_equal_version_takes_each_step_and_becomes_the_champion(team: Guarded
     assert team.story.promote().headline == "classifier: version 2 is the champion already"
     assert team.story.rollback().exit_code == 0
     assert team.routed()[0] == "1"
+
+
+def test_a_challenger_that_is_deleted_before_it_is_champion_was_not_promoted(
+    team: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted = transitions._promoted
+
+    def late(mover: ChampionMover, *rest: Any) -> Any:
+        client_of(team.story.registry()).delete_model_version(mover.model, "2")
+        return promoted(mover, *rest)
+
+    monkeypatch.setattr(transitions, "_promoted", late)
+    assert team.start().exit_code == 0
+    for _ in range(30):
+        team.hour()
+        report = team.look()
+        if report.details["decision"] == "promote":
+            break
+    canary = team.canary()
+    assert (canary.running, canary.outcome) == (False, "stop")
+    assert report.headline.endswith("was stopped: version 2 was deleted before it was champion")
+    assert report.details["promoted_version"] is None
+    assert team.story.aliases()["champion"] == "1"
+    assert team.routed() == ("1", "", 0.0)
 
 
 def readable(report: Report) -> None:

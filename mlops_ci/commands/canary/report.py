@@ -162,7 +162,7 @@ def _exit_code(outcome: str, verb: str) -> int:
 def _wording(name: str, canary: Canary, outcome: str, trouble: str, *, dry_run: bool) -> tuple[str, str]:
     version, back = canary.challenger, canary.champion
     would = "would be " if dry_run else ""
-    reason = canary.end.reason if canary.end else ""
+    reason = str(canary.end.details.get("why") or canary.end.reason) if canary.end else ""
     if trouble:
         return (
             f"{name}: the canary of version {version} is not served as decided",

@@ -100,6 +100,8 @@ def _ended(mover: ChampionMover, history: History, canary: Canary) -> tuple[Hist
     said: dict[str, Any] = {}
     if canary.outcome == Outcome.PROMOTE and state.champion in (canary.champion, canary.challenger):
         history, trouble = _promoted(mover, history, canary)
+        if mover.state(history).champion == canary.champion:
+            said = {"outcome": STOP, "why": f"version {canary.challenger} was deleted before it was champion"}
     else:
         if canary.outcome == Outcome.PROMOTE:
             # Someone moved the champion after the decision: it was about another one.
