@@ -61,6 +61,14 @@ def test_nothing_is_expanded_inside_a_script() -> None:
             assert "${{" not in step.get("run", ""), step
 
 
+def test_newer_data_of_one_model_do_not_cancel_anothers() -> None:
+    template = yaml.safe_load((ROOT / "templates" / "workflows" / "github" / "retrain.yml").read_text())
+    called = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
+    for limit in (template["concurrency"], called["jobs"]["data"]["concurrency"]):
+        assert limit["cancel-in-progress"] is True
+        assert "github.event.client_payload.model" in limit["group"]
+
+
 def test_third_party_actions_are_pinned_by_commit() -> None:
     for path in [ROOT / "README.md", ROOT / "action.yml", *WORKFLOWS]:
         for used in re.findall(r"\buses: (\S+)", path.read_text()):
