@@ -12,8 +12,8 @@ from mlops_ci.core.verdict import Outcome
 
 # GitHub refuses this to a job's own token by default, whatever `permissions:` says.
 NO_PULL_REQUESTS = (
-    "Allow it (Settings > Actions > General > Allow GitHub Actions to create and approve pull requests), or give"
-    " another token, as the secret MLOPS_CI_TOKEN."
+    "Allow it (Settings > Actions > General > Allow GitHub Actions to create and approve pull requests), or"
+    " give another token, as the secret MLOPS_CI_TOKEN."
 )
 ANNOTATIONS = 9  # GitHub shows ten of a kind a step; one is left for a failed delivery
 
