@@ -146,7 +146,8 @@ class GitLabForge:
         if author.get("username", "") == change.author:
             return "the author of a change cannot accept it"
         if item.get("updated_at") != item.get("created_at"):
-            return "it was edited; write a new comment"
+            # GitLab's REST API tells no edit from a reaction.
+            return "it was edited, or somebody reacted to it; write a new comment"
         member = unless_gone(lambda: self._client.get(f"{self._project}/members/all/{author.get('id')}"))
         if not member or member.get("state") != "active" or int(member.get("access_level") or 0) < DEVELOPER:
             return "it takes the role Developer or more in the project"
