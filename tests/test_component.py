@@ -38,6 +38,18 @@ def test_defaults_make_jobs_that_gitlab_takes() -> None:
     assert jobs["mlops-ci-data"]["script"][1].strip() == "true"
 
 
+def test_a_merge_requests_jobs_are_of_another_environment_than_what_moves_production() -> None:
+    """Of one environment, a token that may push would be every author's: its variables cannot be protected there."""
+    jobs = component(promote=True)
+    of = {name: job.get("environment", {}).get("name") for name, job in jobs.items()}
+    assert of.pop("mlops-ci-reproduce") is None
+    assert of.pop("mlops-ci-check") == "mlops-ci"
+    assert set(of.values()) == {"mlops-ci-production"}
+    for name in of:
+        (rule,) = jobs[name]["rules"]
+        assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in rule["if"], name
+
+
 @pytest.mark.parametrize("comment", SPEC["comment"]["options"])
 def test_every_choice_of_comment_stays_a_string(comment: str) -> None:
     jobs = component(comment=comment, promote=True)

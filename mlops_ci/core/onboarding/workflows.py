@@ -138,7 +138,8 @@ def gitlab_include(action: str, watches: Collection[str] = (), *, promote: bool 
     project, _, ref = action.partition("@")
     lines = [
         "# Two jobs: one runs the merge request's code without secrets, the other judges.",
-        "# Set MLFLOW_TRACKING_URI and MLOPS_CI_GITLAB_TOKEN for the environment `mlops-ci` only.",
+        "# Set MLFLOW_TRACKING_URI and MLOPS_CI_GITLAB_TOKEN for the environment `mlops-ci` only. What may",
+        "# promote is given as protected variables of the environment `mlops-ci-production`.",
     ]
     schedules = [
         f"#   {cron:20} MLOPS_CI_RUN = {name}"
