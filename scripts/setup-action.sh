@@ -3,6 +3,10 @@
 # It runs before any code of the change does, and shares nothing with the user's environment.
 set -euo pipefail
 
+if [ "${RUNNER_OS:-}" = Windows ]; then
+  echo "::error title=mlops-ci::this action needs a Linux or macOS runner"
+  exit 2
+fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 home="$RUNNER_TEMP/mlops-ci"
 mkdir -p "$home"
@@ -43,7 +47,8 @@ if ! uv=$(command -v uv); then
   fi
   uv="$home/uv/bin/uv"
 fi
-"$uv" sync --quiet --locked --no-editable --project "$root" "${extras[@]}"
+# Before 4.4 (macOS has 3.2) bash takes an empty array for an unset one.
+"$uv" sync --quiet --locked --no-editable --project "$root" ${extras[@]+"${extras[@]}"}
 
 if [ -n "$MLOPS_CI_EXTRA_PACKAGES" ]; then
   read -r -a packages <<<"$MLOPS_CI_EXTRA_PACKAGES"

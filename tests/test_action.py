@@ -49,6 +49,57 @@ def test_every_variable_of_the_action_is_read_by_the_command_line_or_the_set_up(
             assert variable in read or variable in script or variable in step["run"], variable
 
 
+def set_up(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the set-up with a uv that only says how it was called."""
+    uv = folder / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text('#!/bin/sh\necho "uv $*"\n')
+    uv.chmod(0o755)
+    given = {"MLOPS_CI_COMMAND": "", "MLOPS_CI_EVIDENCE": "", "MLOPS_CI_TRACKING_URI": ""}
+    env = {"PATH": f"{uv.parent}:/usr/bin:/bin", "RUNNER_TEMP": str(folder), "MLOPS_CI_EXTRA_PACKAGES": ""}
+    return subprocess.run(
+        [ROOT / "scripts" / "setup-action.sh"],
+        env=env | given | more,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "extras"),
+    [
+        ({"MLOPS_CI_COMMAND": "promote"}, ""),
+        ({"MLOPS_CI_COMMAND": "check", "MLOPS_CI_EVIDENCE": "evidence"}, ""),
+        ({"MLOPS_CI_COMMAND": "reproduce", "MLOPS_CI_EVIDENCE": "evidence"}, " --extra dvc"),
+        (
+            {"MLOPS_CI_COMMAND": "check", "MLOPS_CI_TRACKING_URI": "sqlite:///a.db"},
+            " --extra dvc --extra local",
+        ),
+    ],
+)
+def test_the_set_up_installs_what_the_command_needs(
+    given: dict[str, str], extras: str, tmp_path: Path
+) -> None:
+    done = set_up(tmp_path, **given)
+    assert (done.returncode, done.stdout.strip()) == (
+        0,
+        f"uv sync --quiet --locked --no-editable --project {ROOT}{extras}",
+    )
+
+
+def test_an_empty_array_is_no_unset_variable_to_an_old_bash() -> None:
+    """`set -u` and bash before 4.4 (macOS has 3.2) make an empty array's elements an error."""
+    script = (ROOT / "scripts" / "setup-action.sh").read_text()
+    for name in re.findall(r"^(\w+)=\(\)$", script, re.MULTILINE):
+        assert script.count(f'"${{{name}[@]}}"') == script.count(f'${{{name}[@]+"${{{name}[@]}}"}}') > 0
+
+
+def test_a_windows_runner_is_told(tmp_path: Path) -> None:
+    done = set_up(tmp_path, RUNNER_OS="Windows")
+    assert (done.returncode, "Linux or macOS" in done.stdout) == (2, True)
+
+
 def test_nothing_is_expanded_inside_a_script() -> None:
     documents = [ACTION["runs"]["steps"]]
     documents += [
@@ -59,6 +110,14 @@ def test_nothing_is_expanded_inside_a_script() -> None:
     for steps in documents:
         for step in steps:
             assert "${{" not in step.get("run", ""), step
+
+
+def test_newer_data_of_one_model_do_not_cancel_anothers() -> None:
+    template = yaml.safe_load((ROOT / "templates" / "workflows" / "github" / "retrain.yml").read_text())
+    called = yaml.safe_load((ROOT / ".github" / "workflows" / "retrain.yml").read_text())
+    for limit in (template["concurrency"], called["jobs"]["data"]["concurrency"]):
+        assert limit["cancel-in-progress"] is True
+        assert "github.event.client_payload.model" in limit["group"]
 
 
 def test_third_party_actions_are_pinned_by_commit() -> None:

@@ -71,6 +71,13 @@ class GitRepository:
     def head(self) -> str:
         """Return the full SHA of HEAD; a UsageError if there is no commit yet."""
         sha = self.resolve("HEAD")
+        if sha is None and (self.root / ".git").stat().st_uid != os.geteuid():
+            raise UsageError(
+                f"git does not read {self.root}: it belongs to another user",
+                # Before 2.38 git takes safe.directory from files alone, which a stage could write to.
+                remedy="Use git 2.38 or later in this container, or give the checkout to the user of the job:"
+                " `chown -R $(id -u) .`",
+            )
         if sha is None:
             raise UsageError("the repository has no commit yet", remedy="Commit, then run mlops-ci again.")
         return sha

@@ -28,6 +28,7 @@ def fetch_change(
     """
     git = shutil.which("git", path=environ.get("PATH")) or "git"
     options = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
+    options += ("-c", f"safe.directory={root}")  # in a container it may belong to another user
     fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
     wanted = f"+{reference}:refs/mlops-ci/{reference.removeprefix('refs/')}"
     try:

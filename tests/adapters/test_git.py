@@ -214,6 +214,21 @@ def test_replaced_objects_are_not_followed(work: Path) -> None:
     assert GitRepository(work).read("main", "mlops-ci.yaml") == b"alpha: 0.05\n"
 
 
+def test_a_git_that_trusts_no_command_line_is_told_as_one(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ubuntu 22.04 has git 2.34, which refuses a checkout of another user whatever `-c safe.directory` says."""
+    old = tmp_path / "bin" / "git"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 'fatal: unsafe repository' >&2\nexit 128\n")
+    old.chmod(0o755)
+    mine = os.geteuid()
+    monkeypatch.setattr("mlops_ci.adapters.git.os.geteuid", lambda: mine + 1)
+    with pytest.raises(UsageError, match="belongs to another user") as caught:
+        GitRepository(work, {"PATH": f"{old.parent}:/usr/bin:/bin"}).head()
+    assert "2.38" in caught.value.remedy
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a checkout to another user")
 def test_a_checkout_of_another_user_is_read(work: Path) -> None:
     subprocess.run(["chown", "-R", "12345:12345", str(work)], check=True)

@@ -70,6 +70,17 @@ def test_the_permission_that_is_missing_is_named(runner: Runner, github: GitHub)
     assert "pull-requests: write" in runner.summary
 
 
+def test_a_repository_that_forbids_pull_requests_is_told_with_the_setting(
+    runner: Runner, github: GitHub
+) -> None:
+    refusal = "GitHub Actions is not permitted to create or approve pull requests."
+    github.fail("create_pull", status=403, message=refusal)
+    with pytest.raises(ServiceError):
+        runner.forge().propose("mlops-ci/data-1", "Update", "x")
+    assert "Allow GitHub Actions to create and approve pull requests" in runner.summary
+    assert "permissions:" not in runner.summary
+
+
 def test_a_workflow_is_started_on_the_branch_with_inputs(runner: Runner, github: GitHub) -> None:
     runner.forge().dispatch("retrain.yml", {"model": "malware"})
     assert github.dispatches == [{"workflow": "retrain.yml", "ref": "main", "inputs": {"model": "malware"}}]

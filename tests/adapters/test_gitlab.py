@@ -111,6 +111,25 @@ def test_a_merged_results_pipeline_names_the_real_head(gitlab: GitLab, tmp_path:
     assert made.source().head == HEAD
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"base": ["Insufficient permissions to set pipeline variables"]},
+        {"base": ["You do not have sufficient permission to run a pipeline on 'main'."]},
+    ],
+)
+def test_a_pipeline_that_is_refused_is_told_with_the_settings(
+    refusal: dict[str, list[str]], gitlab: GitLab, tmp_path: Path
+) -> None:
+    gitlab.refusals["pipeline"] = refusal
+    made, _ = forge(gitlab, tmp_path)
+    with pytest.raises(ServiceError, match="ermission") as caught:
+        made.dispatch("mlops-ci-retrain", {"model": "malware"})
+    assert "Minimum role to use pipeline variables" in caught.value.remedy
+    assert "allowed to merge" in caught.value.remedy
+    assert gitlab.pipelines == []
+
+
 def test_the_token_stays_with_gitlab(gitlab: GitLab, tmp_path: Path) -> None:
     """A portal in between may lead to the page of its login, on a host of its own."""
     heard: list[str | None] = []

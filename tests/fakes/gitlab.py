@@ -33,6 +33,7 @@ class GitLab:
         self.issues: dict[int, dict[str, Any]] = {}
         self.pipelines: list[dict[str, Any]] = []
         self.proposals: dict[int, dict[str, Any]] = {}
+        self.refusals: dict[str, Any] = {}
         self.broken = False
         self.readonly = False
         self._ids = count(1)
@@ -98,6 +99,8 @@ class GitLab:
         ):
             if path.startswith(f"{PROJECT}/{kind}") and not path.startswith(NOTES):
                 return self._kept(request, kept, kind, key)
+        if path == f"{PROJECT}/pipeline" and "pipeline" in self.refusals:
+            return _json({"message": self.refusals["pipeline"]}, 400)
         if path == f"{PROJECT}/pipeline":
             self.pipelines.append(request.get_json())
             return _json(

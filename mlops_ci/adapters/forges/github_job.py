@@ -10,6 +10,11 @@ from mlops_ci.adapters.ports import Console
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Outcome
 
+# GitHub refuses this to a job's own token by default, whatever `permissions:` says.
+NO_PULL_REQUESTS = (
+    "Allow it (Settings > Actions > General > Allow GitHub Actions to create and approve pull requests), or"
+    " give another token, as the secret MLOPS_CI_TOKEN."
+)
 ANNOTATIONS = 9  # GitHub shows ten of a kind a step; one is left for a failed delivery
 
 
@@ -40,6 +45,8 @@ class JobPage:
             self.note(f"{doing} was refused: {error}")
             return
         remedy = github_event.remedy(missing, self._change, self._env.get("GITHUB_ACTOR", ""))
+        if "not permitted to create" in error.message:
+            remedy = NO_PULL_REQUESTS
         self.note(f"{doing} was refused: {error.status} {error.message}\n\n{remedy}")
 
     def summarise(self, *bodies: str) -> None:

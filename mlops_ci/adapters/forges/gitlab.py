@@ -26,6 +26,11 @@ OUTPUTS = "mlops-ci.env"
 # Users that GitLab makes for access tokens and service accounts: a job that has the token speaks as them.
 _MACHINE = re.compile(r"(?:project|group)_\d+_bot(?:\d+|_\w+)?|service_account_\w+", re.IGNORECASE)
 
+_PIPELINE_RIGHTS = (
+    "Give the token a role that is allowed to merge into the branch, and set 'Minimum role to use pipeline"
+    " variables' (Settings > CI/CD > Variables) to that role or a lower one."
+)
+
 
 class GitLabForge:
     """One job of a GitLab pipeline.
@@ -222,7 +227,13 @@ class GitLabForge:
         given = {"MLOPS_CI_EVENT": event} | {f"MLOPS_CI_{k.upper()}": v for k, v in values.items()}
         branch = self._env.get("CI_DEFAULT_BRANCH") or self._env.get("CI_COMMIT_REF_NAME") or "main"
         variables = [{"key": key, "value": value} for key, value in given.items()]
-        made = self._client.send("POST", f"{self._project}/pipeline", {"ref": branch, "variables": variables})
+        request = {"ref": branch, "variables": variables}
+        try:
+            made = self._client.send("POST", f"{self._project}/pipeline", request)
+        except RefusedError as error:
+            if error.status in {400, 403}:
+                error.remedy = _PIPELINE_RIGHTS
+            raise
         return f"pipeline {made.get('web_url') or made['id']}"
 
     def propose(self, branch: str, title: str, body: str) -> str | None:

@@ -68,8 +68,8 @@ def to_do(wanted: Collection[str], *, newer: bool, gitlab: bool) -> list[str]:
         )
     if "retrain" in wanted and not gitlab:
         texts.append(
-            "`retrain`: a pull request that a job's own token opens starts no workflow; give a GitHub App's "
-            "token as the secret MLOPS_CI_TOKEN."
+            "`retrain`: a pull request that a job's own token opens starts no check by itself; give a "
+            "machine account's token (contents and pull requests, write) as the secret MLOPS_CI_TOKEN."
         )
     if "canary" in wanted:
         texts.append(

@@ -147,7 +147,8 @@ def gitlab_include(action: str, watches: Collection[str] = (), *, promote: bool 
     ]
     if schedules:
         lines += [
-            "# Under Build > Pipeline schedules, on the default branch, each with its variable:",
+            "# Under Build > Pipeline schedules, on the default branch, each with its variable",
+            "# (Settings > CI/CD > Variables > Minimum role to use pipeline variables must allow it):",
             *schedules,
         ]
     lines += ["include:", f"  - component: $CI_SERVER_FQDN/{project}/gitlab@{ref}"]
