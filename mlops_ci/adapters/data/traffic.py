@@ -154,5 +154,5 @@ def text_of(array: Any) -> NDArray[Any]:
         ]
         array = pa.array(texts, pa.string())
     texts = pc.fill_null(array.cast(pa.string()), "").to_pylist()
-    short = {"true": "1", "True": "1", "false": "0", "False": "0"}
+    short = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
     return np.asarray([short.get(text, text) for text in texts], dtype=object)
