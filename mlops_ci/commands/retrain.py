@@ -75,7 +75,7 @@ def retrain(
 def _data(settings: Settings, tools: Tools) -> dict[str, str]:
     """Return the checksums of the data that a training would read now."""
     stages: list[Stage] = list(tools.pipeline().describe(settings.pipeline.targets).stages)
-    return {dep.path: dep.checksum for stage in stages for dep in stage.deps if dep.kind == "data"}
+    return {dep.path: dep.version for stage in stages for dep in stage.deps if dep.kind == "data"}
 
 
 def _decided(
