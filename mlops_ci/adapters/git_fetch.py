@@ -27,7 +27,14 @@ def fetch_change(
         For that remote alone; it stands in no argument list and in no file.
     """
     git = shutil.which("git", path=environ.get("PATH")) or "git"
-    options = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
+    options: tuple[str, ...] = (
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "gc.auto=0",
+    )
     options += ("-c", f"safe.directory={root}")  # in a container it may belong to another user
     fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
     wanted = f"+{reference}:refs/mlops-ci/{reference.removeprefix('refs/')}"
