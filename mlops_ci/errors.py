@@ -66,6 +66,10 @@ class ServiceError(MlopsCiError):
         super().__init__(f"{service}: {problem}", remedy=remedy)
 
 
+class UncertainError(ServiceError):
+    """A request that starts or creates something got no answer: it may have succeeded, so look first."""
+
+
 class ConflictError(ServiceError):
     """Someone else changed the same thing at the same time: read again, decide again."""
 

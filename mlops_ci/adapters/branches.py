@@ -42,7 +42,10 @@ class GitBranches:
         )
 
     def commit(self, base: str, files: Mapping[str, bytes], message: str) -> str:
-        """Return the SHA of a commit on a base that changes only these files; nothing points at it yet."""
+        """Return the SHA of a commit on a base that changes only these files; nothing points at it yet.
+
+        It has its base's date: the same change is the same commit, and publishing it again changes nothing.
+        """
         with tempfile.TemporaryDirectory(prefix="mlops-ci-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._git.checked("read-tree", base, more=index)
@@ -51,15 +54,23 @@ class GitBranches:
                 self._git.checked("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", more=index)
             tree = self._git.checked("write-tree", more=index)
         who = {"NAME": "mlops-ci", "EMAIL": "mlops-ci@localhost"}
+        who["DATE"] = self._git.checked("show", "--no-patch", "--format=%cI", f"{base}^{{commit}}")
         named = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
         return self._git.checked("commit-tree", tree, "-p", base, "-m", message, more=named)
 
-    def publish(self, branch: str, commit: str) -> None:
-        """Point a branch at a commit and push it, replacing an earlier branch of that name, which is ours."""
+    def publish(self, branch: str, commit: str) -> bool:
+        """Point a branch at a commit and push it, replacing an earlier branch of that name, which is ours.
+
+        Return whether the branch is new.
+        """
+        name = f"refs/heads/{branch}"
         if self.url is None:
-            self._git.checked("update-ref", f"refs/heads/{branch}", commit)
-            return
-        self._push(f"+{commit}:refs/heads/{branch}")
+            new = self._git.run("show-ref", "--verify", "--quiet", name).returncode != 0
+            self._git.checked("update-ref", name, commit)
+            return new
+        new = not self._git.run("ls-remote", "--", self.url, name).stdout.strip()
+        self._push(f"+{commit}:{name}")
+        return new
 
     def drop(self, branch: str) -> None:
         """Remove a branch that we published."""

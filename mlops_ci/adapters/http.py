@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from mlops_ci.errors import ServiceError
+from mlops_ci.errors import ServiceError, UncertainError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
 GATEWAY = frozenset({500, 502, 503, 504})
@@ -33,10 +34,6 @@ class RefusedError(ServiceError):
         super().__init__(service, problem, remedy=remedy)
         self.status = status
         self.message = message
-
-
-class UncertainError(ServiceError):
-    """A request that creates something got no answer: it may have succeeded, so look before repeating it."""
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -154,7 +151,8 @@ class Client:
                     raise self._refused(response, problem)
             self._patience -= time.monotonic() - started
             if not (may_repeat or unsent):
-                self._wait(attempt, None, problem)  # what was accepted needs a moment to show
+                with suppress(ServiceError):  # no time is left to wait
+                    self._wait(attempt, None, problem)  # what was accepted needs a moment to show
                 raise UncertainError(self.service, problem)
             self._wait(attempt, wait, problem)
         raise ServiceError(self.service, f"{problem}, {self._attempts} times", remedy="try again later")

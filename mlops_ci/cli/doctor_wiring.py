@@ -15,6 +15,7 @@ from mlops_ci.adapters.onboarding.inspect import forge_of
 from mlops_ci.adapters.onboarding.probes import ServiceProbes, github_client, parsed_workflows
 from mlops_ci.adapters.onboarding.work_tree import LocalWorkTree
 from mlops_ci.cli.addresses import connection_to
+from mlops_ci.cli.patterns import within
 from mlops_ci.cli.session import Session, Unit
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands import doctor
@@ -60,17 +61,16 @@ def run_doctor(options: Mapping[str, Any]) -> Report:
 
 def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[Unit], list[Check]]:
     """Read the settings in the working tree."""
-    pattern = options["config"]
-    paths = sorted(Path.cwd().glob(pattern))
+    top, pattern = repository.root, options["config"]
+    paths = sorted(top.glob(within(top, pattern)))
     if not paths:
-        root = repository.root
-        elsewhere = Path.cwd().resolve() != root.resolve() and (root / pattern).is_file()
-        remedy = f"Run this in {root}, where it is." if elsewhere else "Write one with `mlops-ci init`."
+        elsewhere = Path.cwd().resolve() != top.resolve() and (top / pattern).is_file()
+        remedy = f"Run this in {top}, where it is." if elsewhere else "Write one with `mlops-ci init`."
         return [], [failed(pattern, "there is no such file here", remedy)]
     units: list[Unit] = []
     checks: list[Check] = []
     for path in paths:
-        name = path.relative_to(Path.cwd()).as_posix()
+        name = path.relative_to(top).as_posix()
         try:
             models = load(path)
         except SettingsError as error:

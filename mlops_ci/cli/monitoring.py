@@ -88,12 +88,16 @@ def _trends(session: Session, unit: Unit) -> Any:
 
 
 def _with_issue(session: Session, unit: Unit, report: Report) -> Report:
-    """Create or update the one issue of this model; its body is the report."""
+    """Create or update the one issue of this model where it runs; its body is the report."""
     if not unit.settings.monitor.issue:
         return report
     issue = report.details["issue"]
     body = render(report, "comment", templates_of(session)) if issue["open"] else None
-    url = session.forge.issue(f"monitor {report.model}", issue["title"], body)
+    # Of each environment: one that is quiet closes no other's.
+    where = unit.settings.promotion.environment
+    key = f"monitor {report.model} {where}" if where else f"monitor {report.model}"
+    title = f"{where}: {issue['title']}" if where and issue["title"] else issue["title"]
+    url = session.forge.issue(key, title, body)
     return replace(report, details={**report.details, "issue": {**issue, "url": url}})
 
 

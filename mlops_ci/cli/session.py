@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +16,7 @@ from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import fetch_change
 from mlops_ci.adapters.ports import Console, Forge
+from mlops_ci.cli.patterns import glob_matches, within
 from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
@@ -145,13 +146,12 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
         If a file in force is wrong; all problems of all files are listed.
     """
     repository, tip = session.repository, session.source.base
-    folder = PurePosixPath(Path.cwd().resolve().relative_to(repository.root.resolve()).as_posix())
-    pattern = str(folder / config) if str(folder) != "." else config
+    pattern = within(repository.root, config)
     there = repository.paths(tip) if tip else []
     here = [path.relative_to(repository.root).as_posix() for path in repository.root.glob(pattern)]
-    names = sorted({name for name in (*there, *here) if PurePosixPath(name).match(pattern)})
+    names = sorted({name for name in (*there, *here) if glob_matches(name, pattern)})
     if not names:
-        elsewhere = str(folder) != "." and (repository.root / config).is_file()
+        elsewhere = pattern != config and (repository.root / config).is_file()
         remedy = (
             f"run this in {repository.root}, where it is" if elsewhere else "write one with `mlops-ci init`"
         )

@@ -75,9 +75,12 @@ def data_update(
     pointer = versions.pointer(path)
     place = tools.repository.root / pointer
     before = place.read_bytes()
+    # A run that died, or `dvc add` by hand, leaves the new pointer in the work tree: newer is what differs
+    # from the commit that the branch starts from.
+    base = tools.repository.read(update.base, pointer) or b""
     imported = versions.imported(path)
     try:
-        changed = _changed(settings, tools, update, path, pointer, before, dry_run=dry_run)
+        changed = _changed(settings, tools, update, path, pointer, base, dry_run=dry_run)
         if changed.before == changed.after:
             return _unchanged(settings, path, changed, source)
         if dry_run:
@@ -174,16 +177,18 @@ def _branch(changed: _Changed) -> str:
 def _proposed(
     settings: Settings, tools: Tools, update: Update, path: str, changed: _Changed, source: Source
 ) -> Report:
-    """Push the data, publish the branch, open the pull request; remove the branch again if that fails."""
+    """Push the data, publish the branch, open the pull request; remove a new branch if that fails."""
     update.versions.push(path)
     branch = _branch(changed)
     report = _report(settings, path, changed, source, branch, applied=True)
     commit = update.branches.commit(update.base, {changed.pointer: changed.after}, _title(path))
-    update.branches.publish(branch, commit)
+    new = update.branches.publish(branch, commit)
     try:
         url = tools.forge.propose(branch, _title(path), body_of(report))
     except MlopsCiError:
-        update.branches.drop(branch)
+        # An earlier run's branch has a pull request, which would be closed with it.
+        if new:
+            update.branches.drop(branch)
         raise
     return replace(report, details={**report.details, "commit": commit, "url": url})
 

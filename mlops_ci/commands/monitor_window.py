@@ -182,7 +182,8 @@ class WindowJudge:
         if int(there.sum()) < self.settings.monitor.min_labels:
             return []
         parts = {role: values[there] for role, values in answers.items()}
-        parts.setdefault("id", np.arange(int(there.sum())))
+        # Each row counts once already, and some may have no id.
+        parts["id"] = np.arange(int(there.sum()))
         try:
             labelled = evaluation(**parts)
         except InvalidEvaluationError as problem:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_ci.adapters.ports import Evidence
+from mlops_ci.commands.leftovers import refuse_leftovers, stamps
 from mlops_ci.commands.scalars import run_id_of, scalars_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.bundle import Manifest, ModelFormat
@@ -30,7 +31,9 @@ def reproduce(settings: Settings, tools: Tools, source: Source) -> Evidence:
         If what the settings name is not there afterwards.
     """
     mode, targets = settings.pipeline.reproduce, settings.pipeline.targets
+    before = stamps(settings, tools)
     run = tools.pipeline().reproduce(mode, targets, _needed(settings, tools))
+    refuse_leftovers(settings, tools, run, source, before)
     places = _places(settings, tools.root, tools.repository.root)
     folder = _holdout_folder(settings, tools, run.stages, places)
     profiles, unread = _profiles(settings, tools)

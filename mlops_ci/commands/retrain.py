@@ -13,7 +13,7 @@ from mlops_ci.core.ledger import Entry, History
 from mlops_ci.core.lineage import Stage
 from mlops_ci.core.report import Action, Report, Source
 from mlops_ci.core.retrain import EVENT, Decision, Situation, decide
-from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError
+from mlops_ci.errors import ConflictError, EvidenceError, MlopsCiError, UncertainError
 from mlops_ci.settings import Settings
 
 TRIES = 50
@@ -52,7 +52,9 @@ def retrain(
     EvidenceError
         If nothing is in production.
     ServiceError
-        If what is to be started does not answer; the claim is withdrawn, so that the next run tries again.
+        If what is to be started fails; the claim is withdrawn, so that the next run tries again.
+    UncertainError
+        If its answer was lost; the claim stays, so that nothing is started twice.
     """
     mover = champion_mover(settings, tools)
     champion = mover.registry.champion(settings.registry.model, settings.registry.champion)
@@ -73,7 +75,7 @@ def retrain(
 def _data(settings: Settings, tools: Tools) -> dict[str, str]:
     """Return the checksums of the data that a training would read now."""
     stages: list[Stage] = list(tools.pipeline().describe(settings.pipeline.targets).stages)
-    return {dep.path: dep.checksum for stage in stages for dep in stage.deps if dep.kind == "data"}
+    return {dep.path: dep.version for stage in stages for dep in stage.deps if dep.kind == "data"}
 
 
 def _decided(
@@ -148,6 +150,14 @@ def _started(mover: ChampionMover, report: Report, done: _Done, source: Source) 
     }
     try:
         said = _start(mover, values)
+    except UncertainError as error:
+        # It may run: a second training is worse than one that someone starts by hand, so the claim stays.
+        _write(mover, "recorded", claim, source, detail=f"no answer: {error.problem}"[:300])
+        raise UncertainError(
+            error.service,
+            f"{error.problem.removeprefix(f'{error.service}: ')}: whether the training started is not known",
+            remedy="Look whether it runs, and start it by hand if not: this reason does not start it again.",
+        ) from None
     except MlopsCiError as error:
         _write(mover, "abandoned", claim, source, ok=False, detail=error.problem[:300])
         raise

@@ -148,6 +148,8 @@ def evaluation(**arrays: Any) -> Evaluation:
         if values.ndim != 1 and not (name == "score" and values.ndim == 2):
             raise InvalidEvaluationError(f"column '{name}' holds lists, not one value a row")
         _refuse_missing(name, values, ids)
+        if name in ("score", "weight"):
+            parts[name] = _numbers(name, values, ids)
     if "weight" in parts and (parts["weight"] < 0).any():
         row = ids[int(np.argmax(parts["weight"] < 0))]
         raise InvalidEvaluationError(f"the weight of row '{row}' is negative")
@@ -195,6 +197,29 @@ def _update(digest: Any, values: Array) -> None:
         texts.append(b"".join(some))
     for joined in texts:
         digest.update(joined)
+
+
+def _numbers(name: str, values: Array, ids: Array) -> Array:
+    """Return decimals, and numbers that were read as text, as floats; other numbers as they are."""
+    if values.dtype.kind in "biuf":
+        return values
+    try:
+        found = values.astype(np.float64)
+    except (TypeError, ValueError):
+        bad = next(place for place, value in enumerate(values.tolist()) if not _is_number(value))
+        raise InvalidEvaluationError(
+            f"column '{name}' holds '{values[bad]!s:.40}' in row '{ids[bad]}', which is not a number"
+        ) from None
+    _refuse_missing(name, found, ids)
+    return np.asarray(found)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        np.asarray(value).astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _refuse_missing(name: str, values: Array, ids: Array) -> None:

@@ -13,12 +13,25 @@ StageState = Literal["ran", "restored", "skipped", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """Data or code from outside the pipeline that a stage read, by path and checksum."""
+    """Data or code from outside the pipeline that a stage read, by path and checksum.
+
+    Attributes
+    ----------
+    folder
+        Checksum of the folder that a .dvc file tracks as a whole, where the path lies in one: all that git
+        knows of the present data.
+    """
 
     path: str
     checksum: str
     size: int | None = None
     kind: Literal["data", "code"] = "data"
+    folder: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What git alone identifies it by, without the data."""
+        return self.folder or self.checksum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +108,7 @@ def pipeline_version(stages: Sequence[Stage], environment: Mapping[str, str]) ->
             "name": stage.name,
             "command": stage.command,
             "params": dict(stage.params),
-            "deps": sorted([dep.path, dep.checksum] for dep in stage.deps),
+            "deps": sorted([dep.path, dep.version] for dep in stage.deps),
             "inputs": sorted(stage.inputs),
             "outs": sorted(stage.outs),
         }

@@ -102,7 +102,7 @@ def output(form: str) -> Callable[[object], Markup]:
         quoted = _QUOTED.split(str(value or ""))[1 : OUTPUT_LINES + 1]
         lines = [re.sub(r"^  (\| ?)?", "", line) for line in quoted]
         shown = [safe(cut(line, VALUE_LIMIT).rstrip()) for line in lines]
-        return Markup(frame).format(Markup("\n").join(shown)) if shown else Markup("")  # noqa: S704 (ours)
+        return Markup(frame).format(Markup("\n").join(shown)) if any(shown) else Markup("")  # noqa: S704 (ours)
 
     return filled
 

@@ -44,6 +44,8 @@ def read(folder: Path, *files: str, **more: Any) -> Seen:
         "2026-03-02 12:00:00Z",
         int(NOON.timestamp()),
         int(NOON.timestamp() * 1000),
+        int(NOON.timestamp()) * 1_000_000,
+        int(NOON.timestamp()) * 1_000_000_000,
         pd.Timestamp(NOON),
     ],
     ids=str,
@@ -93,3 +95,34 @@ def test_errors_name_the_file_the_key_and_the_column(tmp_path: Path) -> None:
     pd.DataFrame({"time": [True]}).to_parquet(tmp_path / "q.parquet")
     with pytest.raises(EvidenceError, match="holds no times"):
         read(tmp_path, "q.parquet")
+
+
+def test_a_file_without_rows_is_no_error(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [1, 2], "time": [NOON, NOON], "x": [1.0, 2.0]})
+    frame.to_parquet(tmp_path / "p1.parquet")
+    frame[:0].to_csv(tmp_path / "p2.csv", index=False)
+    frame[:0].to_parquet(tmp_path / "p3.parquet")
+    pd.DataFrame({"id": [], "y": []}).to_csv(tmp_path / "l1.csv", index=False)
+    seen = read(tmp_path, "p*", id="id", labels=("l*",))
+    assert [(one.rows, one.labels) for one in seen.slices] == [(2, 0), (0, 0)]
+    pd.DataFrame({"id": [2], "y": [1]}).to_csv(tmp_path / "l2.csv", index=False)
+    assert read(tmp_path, "p*", id="id", labels=("l*",)).slices[0].labels == 1
+    assert [one.rows for one in read(tmp_path, "p[23]*", id="id").slices] == [0] * 10
+
+
+def test_a_missing_label_takes_none_away_that_came_before(tmp_path: Path) -> None:
+    pd.DataFrame({"id": [1, 2, 3], "time": [NOON] * 3}).to_parquet(tmp_path / "p.parquet")
+    pd.DataFrame({"id": [1, 2], "y": [0, 1]}).to_csv(tmp_path / "l1.csv", index=False)
+    pd.DataFrame({"id": [1, 2, 3], "y": pd.array([1, None, None], dtype="Int64")}).to_parquet(
+        tmp_path / "l2.parquet"
+    )
+    one = read(tmp_path, "p.parquet", id="id", labels=("l*",)).slices[0]
+    assert pd.read_parquet(one.path)["y"].to_list()[:2] == [1, 1]
+    assert one.labels == 2
+
+
+def test_rows_without_an_id_are_not_the_same_row(tmp_path: Path) -> None:
+    ids = pd.array([None, None, 7, 7], dtype="Int64")
+    pd.DataFrame({"id": ids, "time": [NOON] * 4}).to_parquet(tmp_path / "p.parquet")
+    one = read(tmp_path, "p.parquet", id="id").slices[0]
+    assert (one.rows, one.twice) == (3, 1)

@@ -180,3 +180,22 @@ class TestErrors:
         pq.write_table(pa.table({"other": [1]}), folder / "p" / "3.parquet")
         with pytest.raises(EvidenceError, match="differ in the columns"):
             profile(folder / "p")
+
+
+def test_frames_that_are_no_table_are_one_clear_error():
+    twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(EvidenceError, match="the column 'a' twice"), open_table(twice):
+        pass
+    for odd in ({"x": [1, 2], "y": [1]}, pd.Series([1.0]), pd.DataFrame({"x": [1 + 2j]})):
+        with pytest.raises(EvidenceError, match="cannot be read"), open_table(odd):
+            pass
+
+
+def test_intervals_bytes_and_huge_numbers_are_values():
+    bins = pd.cut(np.arange(100), 4)
+    frame = pd.DataFrame({"bin": bins, "raw": [b"\xff", b"a"] * 50, "huge": [2**70, 1] * 50})
+    there = drift(frame, frame)
+    assert {one.name: one.kind for one in there.columns} == dict.fromkeys(("bin", "huge", "raw"), "category")
+    moved = drift(frame, frame.assign(bin=bins[[0] * 100], raw=[b"\xfe"] * 100, huge=[3] * 100))
+    assert moved.drifted
+    assert {one.name for one in moved.columns if one.drifted} == {"bin", "huge", "raw"}

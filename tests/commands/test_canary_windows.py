@@ -296,3 +296,35 @@ def test_rules_do_not_change_half_way(looks: Looks) -> None:
     )
     looks.look(after=1.6)
     assert looks.canary.rule.margins == {"errors": 0.02}
+
+
+def labelled(tmp_path: Path, positive: str) -> Looks:
+    rates = {"false_positives": {"column": "said", "label": "truth", "positive": positive, "margin": 0.05}}
+    settings = SETTINGS.model_dump() | {"rates": rates, "label_age": 0, "min_windows": 3}
+    return Looks(tmp_path, CanarySettings.model_validate(settings))
+
+
+def test_a_positive_label_that_no_row_has_proves_nothing(tmp_path: Path) -> None:
+    looks = labelled(tmp_path, "malwear")
+    for hour in range(12):
+        said = np.where(np.arange(500) % 5 == 0, "malware", "clean")
+        looks.serve(hour, said=said, truth=["clean"] * 500)
+    found = looks.look(after=12.1)
+    assert (found.decision.outcome, found.records) == ("continue", [])
+    assert "No row has the positive label 'malwear' of false_positives" in looks.says(found)
+    assert looks.look(after=12).decision.outcome == "inconclusive"
+    # What waits counts once the setting is right; afterwards a quiet window waits for nothing.
+    right = labelled((tmp_path / "right"), "malware") if (tmp_path / "right").mkdir() is None else looks
+    right.serve(0, said=["clean"] * 500, truth=["clean"] * 500)
+    assert right.look(after=1).records == []
+    right.serve(1, said=said, truth=["clean"] * 500)
+    assert len(right.look(after=1).records) == 2
+    right.serve(2, said=["clean"] * 500, truth=["clean"] * 500)
+    assert len(right.look(after=1).records) == 1
+
+
+def test_truth_values_in_capitals_are_labels_too(tmp_path: Path) -> None:
+    looks = labelled(tmp_path, "1")
+    looks.serve(0, said=np.where(np.arange(500) % 5 == 0, "TRUE", "FALSE"), truth=["FALSE"] * 500)
+    (record,) = looks.look(after=1).records
+    assert sum(record["rates"]["false_positives"][1::2]) == 100

@@ -91,6 +91,16 @@ def test_the_same_data_are_no_update(unguarded: GuardedRepo) -> None:
     assert branches(unguarded.repo) == []
 
 
+def test_what_a_dead_run_left_in_the_work_tree_is_proposed_all_the_same(unguarded: GuardedRepo) -> None:
+    repo = unguarded.repo
+    fresher(repo)
+    repo.dvc("add", "-q", DATA)  # killed here: the pointer is new, and there is no branch
+    done = update(unguarded)
+    assert (done.code, done.json["details"]["changed"]) == (0, True)
+    (branch,) = branches(repo)
+    assert repo.git("show", f"{branch}:{DATA}.dvc").strip() == (repo.root / f"{DATA}.dvc").read_text().strip()
+
+
 def test_dry_run_shows_and_changes_nothing(unguarded: GuardedRepo) -> None:
     repo = unguarded.repo
     checksum = fresher(repo)
@@ -188,7 +198,10 @@ def test_a_branch_is_pushed_without_the_work_tree_and_taken_back(dvc_repo: DvcRe
     dvc_repo.write("notes.md", "not committed\n")
     dvc_repo.git("add", "notes.md")
     commit = pushing.commit(dvc_repo.git("rev-parse", "HEAD"), {"data/new.dvc": b"x"}, "Update")
-    pushing.publish("mlops-ci/data-1", commit)
+    assert pushing.publish("mlops-ci/data-1", commit) is True
+    # The next run finds its own commit there: no new one for the pull request's reviewers.
+    again = pushing.commit(dvc_repo.git("rev-parse", "HEAD"), {"data/new.dvc": b"x"}, "Update")
+    assert (again, pushing.publish("mlops-ci/data-1", again)) == (commit, False)
     listed = subprocess.run(
         ["git", "ls-tree", "-r", "--name-only", "mlops-ci/data-1"],
         cwd=origin,
@@ -225,4 +238,11 @@ def test_a_pull_request_that_is_refused_takes_the_branch_back(unguarded: Guarded
     assert done.returncode == 4, done.stderr
     assert "says no" in json.loads(done.stdout)["summary"]
     assert branches(unguarded.repo) == []
+    # The branch of an earlier run stays: with it, its pull request would be closed.
+    assert update(unguarded).code == 0
+    there = branches(unguarded.repo)
+    again = subprocess.run(
+        [sys.executable, "-c", script], cwd=unguarded.repo.root, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, branches(unguarded.repo)) == (4, there)
     assert unguarded.repo.git("status", "--porcelain") == ""

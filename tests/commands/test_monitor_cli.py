@@ -6,10 +6,13 @@ import random
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from guarded_repo import SETTINGS, GuardedRepo
 
 from mlops_ci.adapters.mlflow.client import Connection
+from mlops_ci.cli.monitoring import _with_issue
+from mlops_ci.core.report import Report
 
 BLOCKS = """\
 monitor: {data: 'production/*.csv', min_rows: 50, min_labels: 50}
@@ -71,3 +74,24 @@ def test_the_trends_of_an_environment_go_to_its_own_server(guarded: GuardedRepo)
     assert len(done.json["details"]["judged"]) == 3
     assert "mlops-ci/moons/monitor" in experiments(there)
     assert "mlops-ci/moons/monitor" not in experiments(here)
+
+
+def test_each_environment_has_an_issue_of_its_own() -> None:
+    heard: list[tuple[str, str, bool]] = []
+    forge = SimpleNamespace(issue=lambda key, title, body: heard.append((key, title, body is not None)))
+    session = SimpleNamespace(forge=forge, options={}, root=Path())
+    for where in (None, "staging"):
+        promotion = SimpleNamespace(environment=where)
+        unit = SimpleNamespace(
+            settings=SimpleNamespace(monitor=SimpleNamespace(issue=True), promotion=promotion)
+        )
+        for title in ("m: data drift", ""):
+            details = {"issue": {"title": title, "open": False}}
+            report = Report(command="monitor", model="m", headline="", details=details)
+            _with_issue(session, unit, report)  # type: ignore[arg-type]
+    assert heard == [
+        ("monitor m", "m: data drift", False),
+        ("monitor m", "", False),
+        ("monitor m staging", "staging: m: data drift", False),
+        ("monitor m staging", "", False),
+    ]

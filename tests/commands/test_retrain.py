@@ -15,7 +15,7 @@ from watch_parts import MODEL, Shop, make_shop
 from mlops_ci.commands.retrain import retrain
 from mlops_ci.core.ledger import Entry, History, extended, parse
 from mlops_ci.core.report import Source
-from mlops_ci.errors import ConflictError, ServiceError, UsageError
+from mlops_ci.errors import ConflictError, ServiceError, UncertainError, UsageError
 
 
 @pytest.fixture
@@ -55,6 +55,22 @@ def test_a_start_that_fails_is_withdrawn_and_tried_again(shop: Shop) -> None:
     shop.forge.refuses = None
     shop.retrain()
     assert len(shop.forge.heard) == 1
+
+
+def test_a_start_whose_answer_is_lost_is_not_made_again(shop: Shop) -> None:
+    shop.forge.refuses = UncertainError("GitHub", "POST /dispatches answered 502")
+    with pytest.raises(UncertainError, match="502: whether the training started is not known"):
+        shop.retrain()
+    shop.forge.refuses = None
+    shop.at(3.9)
+    assert shop.retrain().details["started"] is False
+    for day in (3, 4, 5):  # and not by newer windows with the same champion, columns and data
+        shop.put(day, n=600, shift=0.8, flip=0.25)
+    shop.at(6.1).watch()
+    assert shop.retrain().details["why"] == "already"
+    assert shop.forge.heard == []
+    claim, lost = [one for one in shop.history().entries if one.event == "retrain"]
+    assert (lost.intent, lost.ok, lost.phase) == (claim.nonce, None, "recorded")
 
 
 def test_loop_protection_a_retrained_champion_starts_with_no_windows(shop: Shop) -> None:

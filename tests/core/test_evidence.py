@@ -1,10 +1,19 @@
 """Values as text, and the digests of it: whatever the file format, and in little room."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
 from mlops_ci.core import evidence
-from mlops_ci.core.evidence import canonical, differing, evaluation, evaluation_digest, holdout_digest
+from mlops_ci.core.evidence import (
+    InvalidEvaluationError,
+    canonical,
+    differing,
+    evaluation,
+    evaluation_digest,
+    holdout_digest,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +83,15 @@ def test_digests_are_counted_once_an_evaluation(monkeypatch: pytest.MonkeyPatch)
     # Of some of its rows they are others, as if those had been read.
     some = one.take(np.array([0, 2]))
     assert holdout_digest(some) == holdout_digest(evaluation(id=np.array([2, 0]), target=np.array([0, 0])))
+
+
+def test_scores_and_weights_are_numbers_or_an_error() -> None:
+    rows = {"id": ["a", "b"], "target": [0, 1]}
+    one = evaluation(**rows, score=np.array(["0.5", "1"]), weight=np.array([Decimal(2), 1], dtype=object))
+    assert (one.score.tolist(), one.weight.tolist()) == ([0.5, 1.0], [2.0, 1.0])
+    with pytest.raises(
+        InvalidEvaluationError, match="'score' holds 'high' in row 'b', which is not a number"
+    ):
+        evaluation(**rows, score=np.array(["0.5", "high"]))
+    with pytest.raises(InvalidEvaluationError, match="'weight' has 1 missing or infinite"):
+        evaluation(**rows, weight=np.array(["1", "nan"]))

@@ -17,7 +17,7 @@ from sample_reports import SOURCE, STATES
 from mlops_ci.core.lineage import DataFile
 from mlops_ci.core.report import Approval, Notice, Report
 from mlops_ci.render import render
-from mlops_ci.render.escaping import escape_html, escape_markdown, link
+from mlops_ci.render.escaping import escape_html, escape_markdown, link, output
 
 HOSTILE = [
     "@everyone", "@acme/owners", "a@b.example", "</details>", "<details open>", "|", "a|b|c", "`", "``x``", "```\n", "![x](http://evil.example/x.png)",
@@ -110,26 +110,32 @@ def filled(value: Any) -> Report:
 HARMLESS = page(render(filled("x"), "comment"))
 
 
-def check_inert(text: str, harmless: Page = HARMLESS) -> None:
+def check_inert(text: str, harmless: Page = HARMLESS, blocks: int = 0) -> None:
+    """`blocks`: how many blocks of quoted output our template frames beyond those of the harmless page."""
     read = page(text)
     assert read.links == harmless.links
     assert "img" not in read.tags
-    assert read.tags - Counter(code=10**6) == harmless.tags - Counter(code=10**6)
+    assert read.tags - Counter(code=10**6) == harmless.tags + Counter(pre=blocks) - Counter(code=10**6)
     # The footer's joined marks aside, nothing that a forge would act on is in the text.
     for data in read.text:
         for pattern in ACTIVE:
             assert not re.search(pattern, data), (pattern, data)
 
 
+def check_value(value: str) -> None:
+    """Check the comment of a report that says a value everywhere; a summary may quote output below itself."""
+    check_inert(render(filled(value), "comment"), blocks=bool(output("markdown")(value)))
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_hostile_value_does_anything(value: str) -> None:
-    check_inert(render(filled(f"a {value} b"), "comment"))
-    check_inert(
-        render(
-            filled(value if value.strip("\x00\x01\x02\x03\ud800\ufeff\u200b \t\r\n") else f"{value}x"),
-            "comment",
-        )
-    )
+    check_value(f"a {value} b")
+    check_value(value if value.strip("\x00\x01\x02\x03\ud800\ufeff\u200b \t\r\n") else f"{value}x")
+
+
+@pytest.mark.parametrize("value", ["```\n  ", "x\n  </pre><script>", "x\n  ```\n  @everyone\n\n  </details>"])
+def test_quoted_output_is_one_block_and_does_nothing(value: str) -> None:
+    check_value(f"x{value}")
 
 
 PIECES = st.one_of(
@@ -140,14 +146,14 @@ PIECES = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PIECES, min_size=1, max_size=7).map("".join))
 def test_no_mixture_of_hostile_values_does_anything(value: str) -> None:
-    check_inert(render(filled(f"x{value}x"), "comment"))
+    check_value(f"x{value}x")
 
 
 @pytest.mark.slow
 @settings(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PIECES, min_size=1, max_size=12).map("".join))
 def test_no_long_mixture_of_hostile_values_does_anything(value: str) -> None:
-    check_inert(render(filled(f"x{value}"), "comment"))
+    check_value(f"x{value}")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,7 +25,7 @@ from fakes.runner import Runner
 from guarded_repo import SETTINGS, GuardedRepo
 
 from mlops_ci.adapters import bundle as bundles
-from mlops_ci.adapters.data import frames
+from mlops_ci.adapters.data import file_formats, frames
 from mlops_ci.adapters.files import file_digest, path_digest
 from mlops_ci.core.bundle import MANIFEST, folder_name
 
@@ -369,7 +369,8 @@ def test_a_hostile_bundle_is_refused(
     shutil.copytree(scene.evidence, tmp_path / "evidence")
     monkeypatch.setenv("CHAMPION_DIGEST", scene.champion)
     monkeypatch.setattr(frames, "MAX_ROWS", 2_000_000)
-    monkeypatch.setattr(frames, "MAX_BYTES", 40_000_000)
+    for module in (frames, file_formats):
+        monkeypatch.setattr(module, "MAX_BYTES", 40_000_000)
     bend(Bundle(tmp_path / "evidence" / folder_name("moons")))
     guarded = GuardedRepo(scene.repo, monkeypatch, capsys)
     code, log, report, pages = judged(scene, tmp_path / "evidence", github, tmp_path, guarded)

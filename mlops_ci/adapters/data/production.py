@@ -83,10 +83,17 @@ class ProductionFiles:
         ids: list[Array] = []
         values: list[Any] = []
         for path in self._files(asked.labels, "monitor.labels"):
-            with open_table(path) as table:
+            with open_table(path, may_be_empty=True) as table:
                 require_columns(str(path), table.schema.names, [asked.id, asked.target], EvidenceError)
-                ids.append(_text(pa.chunked_array(list(table.arrays(asked.id)))))
-                values += list(table.arrays(asked.target))
+                if not table.rows:
+                    continue  # no label has come yet
+                found = pa.chunked_array(list(table.arrays(asked.target)))
+                # A label that is missing takes nothing away from one that came before.
+                there = found.is_valid()
+                ids.append(_text(pa.chunked_array(list(table.arrays(asked.id))))[there.to_numpy()])
+                values += found.filter(there).chunks
+        if not any(map(len, ids)):
+            return None
         every = np.concatenate(ids)
         backwards = np.unique(every[::-1], return_index=True)
         places = len(every) - 1 - backwards[1]
@@ -236,7 +243,10 @@ def _sorted(table: Any, key: str) -> Any:
 def _once(table: Any, key: str) -> tuple[Any, int]:
     """Drop duplicates: keep the first row of each id, or of equal rows if there are no ids."""
     if key in table.schema.names:
-        _, first = np.unique(_text(table.column(key)), return_index=True)
+        ids = table.column(key)
+        _, first = np.unique(_text(ids), return_index=True)
+        # A row without an id is no other row's twin.
+        first = np.union1d(first, np.flatnonzero(ids.is_null(nan_is_null=True).to_numpy()))
     else:
         return table, 0
     kept = np.sort(first)

@@ -57,6 +57,8 @@ def profile_column(
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
     shown = str(dtype)
+    if isinstance(dtype, pa.BaseExtensionType):  # a pandas interval, say: what it is stored as
+        dtype = dtype.storage_type
     if is_text(dtype) or pa.types.is_boolean(dtype) or pa.types.is_nested(dtype):
         return _texts(table, name, shown, kind)
     if pa.types.is_null(dtype):
@@ -188,11 +190,16 @@ def _texts(table: Table, name: str, dtype: str, kind: Any) -> ColumnProfile:
     return counter.profile(rows=table.rows, missing=missing, dtype=dtype, kind=kind)
 
 
+def _bytes_as_text(array: Any) -> Any:
+    texts = [None if one is None else one.decode(errors="backslashreplace") for one in array.to_pylist()]
+    return pa.array(texts, pa.large_string())
+
+
 def level_counts(raw: Any) -> tuple[list[str], list[int], int]:
     """Return the distinct values of an Arrow array as text, how often each occurs, and the NULLs."""
     array = raw.storage if isinstance(raw.type, pa.BaseExtensionType) else raw
     if not pa.types.is_dictionary(array.type):
-        array = as_array(array)
+        array = _bytes_as_text(array) if pa.types.is_binary(array.type) else as_array(array)
         if pa.types.is_nested(array.type):
             texts = [None if value is None else repr(value) for value in array.to_pylist()]
             array = pa.array(texts, type=pa.large_string())

@@ -67,15 +67,21 @@ def _open_frame(source: Any, scratch: Path) -> Table:
         return ArrowTable(source, name)
     if isinstance(source, pa.RecordBatchReader):
         return spool(iter(source), source.schema, scratch / "stream.arrow", name)
-    if hasattr(source, "columns") and type(source).__module__.startswith("pandas"):
-        return ArrowTable(_from_pandas(source), name)
-    if hasattr(source, "__arrow_c_stream__"):
-        reader = pa.RecordBatchReader.from_stream(source)
-        if hasattr(source, "shape") or hasattr(source, "num_rows"):
-            return ArrowTable(reader.read_all(), name)
-        return spool(iter(reader), reader.schema, scratch / "stream.arrow", name)
-    if isinstance(source, dict):
-        return ArrowTable(pa.table(source), "the mapping")
+    try:
+        if hasattr(source, "columns") and type(source).__module__.startswith("pandas"):
+            return ArrowTable(_from_pandas(source), name)
+        if hasattr(source, "__arrow_c_stream__"):
+            reader = pa.RecordBatchReader.from_stream(source)
+            if hasattr(source, "shape") or hasattr(source, "num_rows"):
+                return ArrowTable(reader.read_all(), name)
+            return spool(iter(reader), reader.schema, scratch / "stream.arrow", name)
+        if isinstance(source, dict):
+            return ArrowTable(pa.table(source), "the mapping")
+    except (pa.ArrowException, TypeError, ValueError) as problem:
+        raise EvidenceError(
+            f"{name} cannot be read: {first_line(problem)}",
+            remedy="give columns of one length, of numbers, text, times or truth values",
+        ) from problem
     raise UsageError(
         f"{name} is not a table", remedy="give a path, a pandas or polars frame, or an Arrow table or stream"
     )
@@ -87,9 +93,15 @@ def is_missing(value: Any) -> bool:
 
 
 def _from_pandas(frame: Any) -> Any:
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise EvidenceError(
+            f"the pandas DataFrame has the column '{twice[0]}' twice",
+            remedy="give each column a name of its own",
+        )
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed objects: take those as text
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # mixed objects: take those as text
         mixed = frame.copy()
         for name in mixed.columns:
             if mixed[name].dtype == object:

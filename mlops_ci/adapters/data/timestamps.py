@@ -31,10 +31,23 @@ def moment(since: int) -> datetime:
     return EPOCH + timedelta(microseconds=since)
 
 
+def in_seconds(since: Array) -> Array:
+    """Return numbers since 1970 as seconds: by their size they are milli-, micro-, nanoseconds, or seconds.
+
+    Seconds stay below 10^11 until the year 5138; milliseconds reach that in 1973.
+    """
+    size = np.abs(since)
+    return np.asarray(
+        since / np.select([size < 1e11, size < 1e14, size < 1e17, size < 1e20], [1.0, 1e3, 1e6, 1e9], 1.0)
+    )
+
+
 def times_of(path: Path, column: str, setting: str = "monitor.time") -> Array:
     """Return the times of a file's rows in microseconds since 1970, UTC; `GONE` if there is none."""
-    with open_table(path) as table:
+    with open_table(path, may_be_empty=True) as table:
         require_columns(str(path), table.schema.names, [column], EvidenceError)
+        if not table.rows:
+            return np.empty(0, dtype=np.int64)
         return np.concatenate([_times(part, path, column, setting) for part in table.arrays(column)])
 
 
@@ -47,10 +60,10 @@ def _times(array: Any, path: Path, column: str, setting: str) -> Array:
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         array = pa.array([_read(value) for value in array.to_pylist()], pa.timestamp("us"))
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        number = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        # Seconds since 1970 are below 10^11 until the year 5138; what is greater is milliseconds.
-        seconds = np.where(np.abs(number) < 1e11, number, number / 1e3)
-        return np.where(np.isfinite(seconds), np.nan_to_num(seconds) * 1e6, GONE).astype(np.int64)
+        number = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        seconds = in_seconds(np.asarray(number, dtype=np.float64))
+        there = np.abs(seconds) < 1e12  # what is beyond, or no number, is no time
+        return np.where(there, np.where(there, seconds, 0.0) * 1e6, GONE).astype(np.int64)
     elif pa.types.is_timestamp(kind):
         array = array.cast(pa.timestamp("us", tz=kind.tz), safe=False)
     else:

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from mlops_ci.adapters.data.file_formats import FORMATS, first_line, require_columns
 from mlops_ci.adapters.data.sources import open_table
 from mlops_ci.adapters.data.tables import Table
+from mlops_ci.adapters.data.timestamps import in_seconds
 from mlops_ci.core.canary.reading import Reading
 from mlops_ci.errors import EvidenceError
-
-# Above it a number is no second of this age but a millisecond.
-_MILLISECONDS = 1e11
 
 
 class TrafficFiles:
@@ -121,8 +119,7 @@ def seconds(array: Any) -> NDArray[np.float64]:
         numbers = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
         return numbers_of(numbers) / 1e6
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = numbers_of(array)
-        return np.where(np.abs(values) > _MILLISECONDS, values / 1e3, values)
+        return np.asarray(in_seconds(numbers_of(array)), dtype=float)
     raise ValueError(f"{kind} is not a time")
 
 
@@ -154,5 +151,5 @@ def text_of(array: Any) -> NDArray[Any]:
         ]
         array = pa.array(texts, pa.string())
     texts = pc.fill_null(array.cast(pa.string()), "").to_pylist()
-    short = {"true": "1", "True": "1", "false": "0", "False": "0"}
+    short = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
     return np.asarray([short.get(text, text) for text in texts], dtype=object)

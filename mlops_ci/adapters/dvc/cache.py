@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mlops_ci.adapters.dvc.graph import Tracked
@@ -42,6 +42,14 @@ class Cache:
         return not self._spoiled(tracked, tracked.checksum) and all(
             self._object(tracked, md5).is_file() for _, md5 in self._listing(tracked)
         )
+
+    def files(self, tracked: Tracked) -> dict[str, str] | None:
+        """Return the MD5 of a tracked folder's files by path; None if its listing is not here."""
+        if not tracked.checksum.endswith(".dir") or not self._object(tracked, tracked.checksum).is_file():
+            return None
+        if self._spoiled(tracked, tracked.checksum):
+            return None
+        return {relative.as_posix(): md5 for relative, md5 in self._listing(tracked)}
 
     def drop_spoiled(self, tracked: Sequence[Tracked]) -> list[Tracked]:
         """Remove corrupt objects, whose content does not match their name; return the paths that need them.
@@ -166,6 +174,14 @@ def listing(folder: Path, *, without: str | None = None) -> bytes:
     }
     entries = [{"md5": md5_of(path), "relpath": name} for name, path in sorted(files.items())]
     return json.dumps(entries, sort_keys=True).encode()
+
+
+def listing_md5(files: Mapping[str, str]) -> str:
+    """Return DVC's name for a folder of these files: MD5 by path."""
+    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
+    return (
+        f"{hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest()}.dir"
+    )
 
 
 def directory_md5(folder: Path, *, without: str | None = None) -> str:

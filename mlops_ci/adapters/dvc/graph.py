@@ -71,6 +71,8 @@ class Project:
     """All stages by address, all data of .dvc files, and the text of every dvc.lock by its path.
 
     `complete` is False if a template of dvc.yaml could not be resolved: then its graph is not known.
+    `listings` are the files of tracked folders, as far as they were looked up: by the folder's checksum, the
+    MD5 of each by its path.
     """
 
     root: Path
@@ -78,6 +80,7 @@ class Project:
     data: Sequence[Tracked]
     locks: Mapping[str, str]
     complete: bool = True
+    listings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def lock_text(self) -> str:
         """Return the text of dvc.lock; if there are several, each under a line that names it."""
@@ -134,6 +137,15 @@ class Project:
             found |= {one.path: one for one in self.data if any(overlap(one.path, path) for path in reads)}
         return list(found.values())
 
+    def folder_of(self, path: str) -> Tracked | None:
+        """Return the tracked folder that a path lies in: of a .dvc file, or the output of a stage."""
+        outs = (out for stage in self.stages.values() for out in stage.outs)
+        return next((one for one in (*self.data, *outs) if path.startswith(f"{one.path}/")), None)
+
+    def data_around(self, path: str) -> str | None:
+        """Return the checksum of the .dvc file's folder that a path lies in, or None if it lies in none."""
+        return next((one.checksum for one in self.data if path.startswith(f"{one.path}/")), None) or None
+
     def described(self, address: str) -> Stage:
         """Return a stage for the lineage, with its inputs from outside the pipeline listed separately."""
         stage = self.stages[address]
@@ -144,7 +156,13 @@ class Project:
             command=stage.command,
             params=stage.params,
             deps=[
-                DataFile(path=dep.path, checksum=dep.checksum, size=dep.size, kind=self._kind(dep.path))
+                DataFile(
+                    path=dep.path,
+                    checksum=dep.checksum,
+                    size=dep.size,
+                    kind=self._kind(dep.path),
+                    folder=self.data_around(dep.path),
+                )
                 for dep in outside
             ],
             inputs=sorted(dep.path for dep in stage.deps if dep not in outside),

@@ -22,6 +22,8 @@ from mlops_ci.adapters.dvc.project import read_project
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.reproduction import Reproduction, select_targets
 from mlops_ci.adapters.dvc.run import Dvc, find_dvc
+from mlops_ci.adapters.dvc.stale import unlisted
+from mlops_ci.adapters.dvc.store import Store
 from mlops_ci.adapters.environment import stage_environment
 from mlops_ci.adapters.files import environment_locks
 from mlops_ci.adapters.git import GitRepository
@@ -124,7 +126,7 @@ class DvcPipeline:
         """
         project = self.read()
         addresses = project.upstream(select_targets(project, targets)) if project.complete else project.stages
-        stages, current = planned_stages(project, list(addresses))
+        stages, current = planned_stages(self._with_listings(project, list(addresses)), list(addresses))
         return PipelineRun(
             stages=stages,
             lock_text=project.lock_text(),
@@ -195,6 +197,17 @@ class DvcPipeline:
     def unreadable_at(self, revision: str) -> list[str]:
         """Return the pipeline files at a revision whose stages only DVC can resolve."""
         return self._at(revision)[1]
+
+    def _with_listings(self, project: Project, addresses: Sequence[str]) -> Project:
+        """Return the project with the listings that tell whether stages are current, where they are known."""
+        folders = unlisted(project, addresses)
+        if not folders:
+            return project
+        try:
+            store = Store(root=self.root, remote=self._remote(), dvc=self._dvc(), console=self.console)
+        except UsageError:
+            return project  # there is no DVC to ask with
+        return store.with_listings(project, folders)
 
     def _at(self, revision: str) -> tuple[list[Stage], list[str]]:
         sha = self.repository.resolve(revision) or revision

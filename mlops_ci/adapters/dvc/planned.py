@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlops_ci.adapters.dvc.cache import directory_md5, md5_of
 from mlops_ci.adapters.dvc.graph import LockedStage, Project
@@ -69,7 +69,9 @@ def _planned(project: Project, stage: LockedStage) -> Stage:
         if path in locked.inputs or (path not in known and _made(path, makers)):
             inputs.append(path)
             continue
-        before = known.get(path) or DataFile(path=path, checksum="", kind="data" if path in data else "code")
+        folder = project.data_around(path)
+        kind: Literal["data", "code"] = "data" if path in data or folder else "code"
+        before = known.get(path) or DataFile(path=path, checksum="", kind=kind, folder=folder)
         checksum = data[path].checksum if path in data else _checksum(project.root / path)
         deps.append(replace(before, checksum=checksum or before.checksum))
     outs = {path: locked.outs.get(path, "") for path in stage.declared_outs}

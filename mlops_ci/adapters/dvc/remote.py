@@ -141,6 +141,20 @@ class Remote:
             self.check_reachable()
         return list(missing)
 
+    def listings(self, folders: Sequence[Tracked]) -> list[dict[str, str]]:
+        """Return the MD5 of each folder's files by path; empty where the remote has no listing."""
+        found: list[dict[str, str]] = [{} for _ in folders]
+        with self._scratch(folders) as dvc:
+            try:
+                said = dvc.json("ls", ".", "-R", "--dvc-only", "--show-hash")
+            except (process.TimedOutError, MlopsCiError):
+                return found  # what is not known is fetched, and says then why it cannot be
+        for one in said if isinstance(said, list) else ():
+            top, index, *inner = one["path"].split("/")
+            if top == "o" and inner and one.get("md5"):
+                found[int(index)]["/".join(inner)] = one["md5"]
+        return found
+
     def check_reachable(self) -> None:
         """Distinguish "unreachable" from "missing": DVC reports both as files that do not exist.
 

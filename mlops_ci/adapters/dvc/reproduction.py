@@ -9,7 +9,7 @@ from dataclasses import replace
 from mlops_ci.adapters.dvc.graph import Project, Tracked, overlap
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, Steps, failure, reports_failed_stage
-from mlops_ci.adapters.dvc.stale import check_code_is_there, check_frozen, stale_stages
+from mlops_ci.adapters.dvc.stale import check_code_is_there, check_frozen, stale_stages, unlisted
 from mlops_ci.adapters.dvc.store import Store
 from mlops_ci.adapters.ports import Console, PipelineRun
 from mlops_ci.core.lineage import Stage, StageState
@@ -60,6 +60,7 @@ class Reproduction:
 
     def run(self) -> PipelineRun:
         """Run stale stages."""
+        self.project = self.store.with_listings(self.project, unlisted(self.project, self.upstream))
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
             raise failure(done)
@@ -82,6 +83,7 @@ class Reproduction:
 
     def verify(self) -> PipelineRun:
         """Verify that dvc.lock is current and that all its outputs are in the remote; run nothing."""
+        self.project = self.store.with_listings(self.project, unlisted(self.project, self.upstream))
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
             raise failure(done)
@@ -170,7 +172,7 @@ class Reproduction:
             cannot_start = reports_failed_stage(done) and steps.running is None
             if done.returncode != 0 and (everything or not cannot_start):
                 raise failure(done, steps)
-            self.project = self.read()
+            self.project = replace(self.read(), listings=self.project.listings)
             self.wanted = self._wanted()
             if done.returncode == 0 and not self.store.fetch(self.wanted):
                 self.store.place(self.wanted)

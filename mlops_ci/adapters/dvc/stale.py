@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_ci.adapters.dvc.graph import LockedStage, Project, overlap
+from mlops_ci.adapters.dvc.cache import listing_md5
+from mlops_ci.adapters.dvc.graph import LockedStage, Project, Tracked, overlap
 from mlops_ci.errors import PipelineError
 
 _ABSENT = frozenset({"deleted", "not in cache"})
@@ -54,7 +55,7 @@ def stale_stages(project: Project, addresses: Sequence[str], status: Mapping[str
     for address in addresses:
         stage = project.stages[address]
         reasons = _own_reasons(stage, status.get(address))
-        reasons += [] if stage.frozen else _inconsistent(project, stage)
+        reasons += [] if stage.frozen else [*_inconsistent(project, stage), *_untold(project, stage)]
         for path in sorted(stage.reads()):
             reasons += [
                 f"follows stage '{maker}'"
@@ -117,5 +118,46 @@ def _inconsistent(project: Project, stage: LockedStage) -> list[str]:
     return [
         f"{dep.path} modified"
         for dep in stage.deps
-        if dep.checksum and made.get(dep.path, dep.checksum) != dep.checksum
+        if dep.checksum and (made.get(dep.path) or _listed(project, dep) or dep.checksum) != dep.checksum
     ]
+
+
+def _untold(project: Project, stage: LockedStage) -> list[str]:
+    """Find inputs in a .dvc file's folder of which nothing is known: neither they nor a listing are here."""
+    return [
+        f"{dep.path} may have changed: the listing of its folder is neither here nor in the DVC remote"
+        for dep in stage.deps
+        if project.data_around(dep.path)
+        and _listed(project, dep) is None
+        and not (project.root / dep.path).exists()
+    ]
+
+
+def unlisted(project: Project, addresses: Sequence[str]) -> list[Tracked]:
+    """Return the tracked folders whose listing would tell whether stages are current.
+
+    DVC takes a missing file of a folder that was not downloaded for unchanged, whatever the folder's own
+    checksum says now.
+    """
+    absent = {
+        dep.path
+        for address in addresses
+        for dep in project.stages[address].deps
+        if not (project.root / dep.path).exists()
+    }
+    folders = {one.path: one for path in absent if (one := project.folder_of(path)) is not None}
+    return [one for _, one in sorted(folders.items()) if one.checksum not in project.listings]
+
+
+def _listed(project: Project, dep: Tracked) -> str | None:
+    """Return the checksum of a path in a tracked folder by the folder's listing; None if it is not known."""
+    folder = project.folder_of(dep.path)
+    if folder is None or folder.checksum not in project.listings:
+        return None
+    if folder.entry.get("hash") != dep.entry.get("hash"):
+        return None  # Before DVC 3 text was hashed with its line ends made equal.
+    listed, name = project.listings[folder.checksum], dep.path.removeprefix(f"{folder.path}/")
+    inner = {
+        path.removeprefix(f"{name}/"): md5 for path, md5 in listed.items() if path.startswith(f"{name}/")
+    }
+    return listed.get(name) or (listing_md5(inner) if inner else "deleted")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlops_ci.adapters.dvc.cache import Cache, total_size
-from mlops_ci.adapters.dvc.graph import Tracked
+from mlops_ci.adapters.dvc.graph import Project, Tracked
 from mlops_ci.adapters.dvc.remote import Remote
 from mlops_ci.adapters.dvc.run import Dvc, failure
 from mlops_ci.adapters.ports import Console
@@ -87,6 +88,20 @@ class Store:
             if done.returncode != 0:
                 raise failure(done)
         return [one for one in absent if one.path in lacking]
+
+    def with_listings(self, project: Project, folders: Sequence[Tracked]) -> Project:
+        """Return the project with the listings of these folders: from the cache, else from the remote."""
+        known = {one.checksum: files for one in folders if (files := self.cache.files(one))}
+        asked = [
+            one
+            for one in folders
+            if one.checksum.endswith(".dir") and one.cached and one.checksum not in known
+        ]
+        asked = [one for one in asked if not one.imported]
+        if asked and self.remote.configured():
+            listed = zip(asked, self.remote.listings(asked), strict=True)
+            known |= {one.checksum: files for one, files in listed if files}
+        return replace(project, listings={**project.listings, **known})
 
     def place(self, tracked: Iterable[Tracked]) -> None:
         """Check out what is in the cache and not yet in the work tree."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from mlops_ci.adapters.http import Client, UncertainError
+from mlops_ci.adapters.http import Client
 from mlops_ci.core.report import Source
+from mlops_ci.errors import UncertainError
 
 DESCRIPTION_LIMIT = 140
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from mlops_ci.adapters.forges.github_comments import Identity
-from mlops_ci.adapters.http import Client, UncertainError
-from mlops_ci.errors import ServiceError
+from mlops_ci.adapters.http import Client
+from mlops_ci.errors import ServiceError, UncertainError
 
 BODY_LIMIT = 65_536
 _MARKER = re.compile(r"\A<!-- mlops-ci issue=(?P<key>\S*) -->\r?\n?")

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote, unquote
 
-from mlops_ci.adapters.http import UncertainError
 from mlops_ci.core.report import Report, Source
 from mlops_ci.core.verdict import Outcome
-from mlops_ci.errors import ServiceError
+from mlops_ci.errors import ServiceError, UncertainError
 
 CommentMode = Literal["always", "changes", "failures", "off"]
 

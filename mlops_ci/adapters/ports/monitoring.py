@@ -154,8 +154,10 @@ class Branches(Protocol):
     def commit(self, base: str, files: Mapping[str, bytes], message: str) -> str:
         """Return the SHA of a commit on a base that changes only these files."""
 
-    def publish(self, branch: str, commit: str) -> None:
+    def publish(self, branch: str, commit: str) -> bool:
         """Point a branch at a commit: on the forge's repository, or here if there is none.
+
+        Return whether the branch is new.
 
         Raises
         ------

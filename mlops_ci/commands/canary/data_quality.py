@@ -12,6 +12,7 @@ from mlops_ci.core.canary.state import Canary
 from mlops_ci.core.canary.windows import Window, seconds
 from mlops_ci.core.formatting import many, percent
 from mlops_ci.core.report import Notice
+from mlops_ci.settings import CanarySettings
 
 
 def of_windows(
@@ -41,6 +42,18 @@ def of_windows(
         )
         notices.append(Notice(text=text, level="warning"))
     return [*notices, *_shares(seen), *_labels(seen, canary)]
+
+
+def of_labels(unmet: Sequence[str], rules: CanarySettings) -> list[Notice]:
+    """Warn of rates whose positive label was never seen: without it every rate is 0."""
+    return [
+        Notice(
+            text=f"No row has the positive label '{rules.rates[name].positive}' of {name}, predicted or true:"
+            f" no window is read before one does. Is `canary.rates.{name}.positive` as the columns spell it?",
+            level="warning",
+        )
+        for name in unmet
+    ]
 
 
 def _shares(seen: Sequence[tuple[Window, Seen]]) -> list[Notice]:

@@ -117,6 +117,11 @@ def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> Look
     if decided.outcome is not Outcome.CONTINUE:
         return found
     rows = _rows(mover, canary, rules, everything, due)
+    unmet = sorted(name for name in rows.unmet if not canary.evidence.get(name, Evidence()).n0)
+    if unmet:
+        # A misspelt label makes every prediction right: the windows stay unread until it shows once.
+        found.notices += data_quality.of_labels(unmet, rules)
+        due = []
     counted = canary.windows_of_step
     for window in due:
         seen, after = read(window, rows, (canary.champion, canary.challenger), rule.margins, found.evidence)

@@ -31,12 +31,15 @@ class Outcomes:
         not apply.
     unit
         Text, or None if each row is a unit by itself; rows whose unit is empty do not count.
+    unmet
+        Rates of false positives whose positive label stands in no row, neither predicted nor true.
     """
 
     time: Array
     version: NDArray[Any]
     rates: Mapping[str, Array]
     unit: NDArray[Any] | None = None
+    unmet: frozenset[str] = frozenset()
 
     def part(self, keep: NDArray[Any]) -> Outcomes:
         """Return some of the rows: a mask, or indices."""
@@ -45,6 +48,7 @@ class Outcomes:
             version=self.version[keep],
             rates={name: values[keep] for name, values in self.rates.items()},
             unit=None if self.unit is None else self.unit[keep],
+            unmet=self.unmet,
         )
 
 

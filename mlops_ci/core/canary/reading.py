@@ -25,6 +25,11 @@ class RateReading:
     label: str | None = None
     positive: str = "1"
 
+    @property
+    def as_read(self) -> str:
+        """The positive label as text columns hold it, where true is 1."""
+        return {"true": "1", "false": "0"}.get(self.positive.lower(), self.positive)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -69,12 +74,25 @@ def outcomes(columns: Mapping[str, NDArray[Any]], reading: Reading) -> Outcomes:
         first[np.unique(columns[reading.id], return_index=True)[1]] = True
         keep &= first | (columns[reading.id] == "")
     order = np.flatnonzero(keep)[np.argsort(time[keep], kind="stable")]
+    rates = {name: _rate(columns, name, rate)[order] for name, rate in reading.rates.items()}
     return Outcomes(
         time=time[order],
         version=_without_v(columns[reading.version][order]),
-        rates={name: _rate(columns, name, rate)[order] for name, rate in reading.rates.items()},
+        rates=rates,
         unit=columns[reading.unit][order].astype(str) if reading.unit else None,
+        unmet=frozenset(
+            name
+            for name, rate in reading.rates.items()
+            if not np.isnan(rates[name]).all() and not _met(columns, rate)
+        ),
     )
+
+
+def _met(columns: Mapping[str, NDArray[Any]], rate: RateReading) -> bool:
+    """Return whether a rate's positive label stands in any row; true for rates without labels."""
+    if rate.label is None:
+        return True
+    return any(bool((columns[name] == rate.as_read).any()) for name in (rate.column, rate.label))
 
 
 def _without_v(versions: NDArray[Any]) -> NDArray[Any]:
@@ -87,7 +105,7 @@ def _rate(columns: Mapping[str, NDArray[Any]], name: str, rate: RateReading) -> 
     values = columns[rate.column]
     if rate.label is not None:
         labels = columns[rate.label]
-        positive = {"true": "1", "false": "0"}.get(rate.positive.lower(), rate.positive)
+        positive = rate.as_read
         bad = np.asarray(values == positive, dtype=float)
         bad[(labels == positive) | (labels == "") | (values == "")] = np.nan
         return bad
