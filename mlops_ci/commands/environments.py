@@ -105,6 +105,13 @@ def _champion(there: ChampionMover, history: History, state: State) -> tuple[Ent
             f" {state.deployed.detail}",
             remedy="fix the deployment, run `mlops-ci reconcile`, then this again.",
         )
+    promotion = there.settings.promotion
+    if state.deployed is None and (promotion.deploy_command or promotion.probe_command):
+        raise EvidenceError(
+            f"version {state.champion} is the champion of {_named(there)}; whether it is served there is not"
+            " known, its deployment never ended",
+            remedy="run `mlops-ci reconcile` there, then this again.",
+        )
     judged = [
         entry
         for entry in moves(history.entries)

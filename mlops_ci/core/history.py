@@ -42,7 +42,8 @@ class VersionEvent:
 class VersionHistory:
     """What one version was made from, and all that happened to it.
 
-    `entry` is the intent that made it champion for the first time.
+    `entry` is the intent that made it champion for the first time; of a number that was given to another
+    model since, that model's.
     """
 
     version: str
@@ -103,7 +104,12 @@ class _Histories:
             self.versions[version] = replace(one, events=(*one.events, event))
 
     def begin(self, version: str, entry: Entry) -> None:
-        if version in self.versions:
+        there = self.versions.get(version)
+        if there is not None:
+            # A registry that was restored gives numbers a second time: the model of today is the newer one.
+            names = {one.digests.get("model") for one in (there.entry, entry)}
+            if entry.event != "rollback" and len(names - {None}) == 2:
+                self.versions[version] = replace(there, entry=entry)
             return
         self.versions[version] = VersionHistory(version=version, entry=entry)
         asked = self._retraining

@@ -71,7 +71,7 @@ class CanarySettings(Block):
     """How often an equal version may be rolled back, and one that is worse by a margin promoted."""
     steps: list[float] = [0.05, 0.25, 1.0]
     """Shares of the traffic; 1 is the promotion."""
-    window: Seconds = 3600
+    window: Annotated[float, Field(ge=1)] = 3600
     """Seconds of traffic that one window holds."""
     min_windows: int = Field(default=3, ge=1)
     """Windows with outcomes that each step takes at least."""

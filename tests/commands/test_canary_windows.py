@@ -328,3 +328,20 @@ def test_truth_values_in_capitals_are_labels_too(tmp_path: Path) -> None:
     looks.serve(0, said=np.where(np.arange(500) % 5 == 0, "TRUE", "FALSE"), truth=["FALSE"] * 500)
     (record,) = looks.look(after=1).records
     assert sum(record["rates"]["false_positives"][1::2]) == 100
+
+
+def test_windows_last_a_second_at_least() -> None:
+    # A thousandth of one made a look count billions of windows.
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        CanarySettings.model_validate(SETTINGS.model_dump() | {"window": 0.001})
+
+
+def test_outcomes_that_cannot_be_read_do_not_hold_the_deadline(looks: Looks) -> None:
+    looks.serve(0)
+    looks.look(after=1.6)
+    (looks.root / "outcomes" / "cut.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(EvidenceError):
+        looks.look(after=1)
+    found = looks.look(after=24)
+    assert (found.decision.outcome, found.records) == ("inconclusive", [])
+    assert "The deadline is over, and the outcomes cannot be read" in looks.says(found)

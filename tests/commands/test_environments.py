@@ -147,6 +147,17 @@ def test_what_staging_does_not_vouch_for_does_not_go_on(story: Story) -> None:
     assert staging.aliases()["champion"] == "1"
 
 
+def test_a_deployment_that_never_ended_in_staging_does_not_go_on(story: Story) -> None:
+    staging, production = environments(
+        story, ONE_REGISTRY.replace("deploy_command: null", "deploy_command: 'true'")
+    )
+    assert staging.promote(tools={"operate": None}).exit_code == 0  # a job that died before it deployed
+    with pytest.raises(EvidenceError, match="whether it is served there is not known"):
+        production.promote_from(staging)
+    staging.promote()  # makes up for it
+    assert production.promote_from(staging).exit_code == 0
+
+
 def test_a_worse_champion_of_staging_stops_before_production(story: Story) -> None:
     """Staging accepts it by a policy of its own time; production decides by the policy of now."""
     staging, production = environments(story, ONE_REGISTRY)

@@ -135,3 +135,21 @@ def test_the_provenance_names_subject_source_and_data() -> None:
     assert said["predicate"]["runDetails"]["byproducts"] == [
         {"name": "verdict", "digest": {"sha256": f"{42:064x}"}}
     ]
+
+
+def test_a_number_that_was_given_twice_is_the_model_of_today() -> None:
+    again = Entry(
+        event="promote",
+        phase="intent",
+        model="m",
+        nonce="again",
+        time="2026-02-01T00:00:00Z",
+        to_version="7",
+        digests={"model": "ab" * 32},
+        data={"data/train.csv": "c" * 32},
+    )
+    (one,) = trace(parse(extended(HISTORY, again), "m"), "7")
+    assert [event.what for event in one.events].count("promoted") == 2
+    told = statement(one, "m")
+    assert told["subject"][0]["digest"] == {"sha256": "ab" * 32}
+    assert trace(parse(extended(HISTORY, again), "m"), "ab" * 32) == [one]

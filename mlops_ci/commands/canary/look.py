@@ -16,7 +16,7 @@ from mlops_ci.core.canary.reading import BadOutcomeError, outcomes
 from mlops_ci.core.canary.state import EVENT, Canary, latest
 from mlops_ci.core.canary.windows import Window, unread, windows, written
 from mlops_ci.core.ledger import History
-from mlops_ci.core.report import Report, Source
+from mlops_ci.core.report import Notice, Report, Source
 from mlops_ci.errors import ConflictError, EvidenceError, UsageError
 from mlops_ci.settings import CanarySettings, Settings
 
@@ -37,7 +37,7 @@ def look(settings: Settings, tools: Tools, source: Source, *, dry_run: bool = Fa
     UsageError
         If no canary is set up, or its rates are not those that the running one began with.
     EvidenceError
-        If the outcomes cannot be read: nothing is decided then.
+        If the outcomes cannot be read: nothing is decided then, before the deadline.
     ConflictError
         If others kept writing to the ledger.
     """
@@ -116,7 +116,17 @@ def examine(mover: ChampionMover, canary: Canary, rules: CanarySettings) -> Look
     found = LookResult(evidence=dict(canary.evidence), decision=decided)
     if decided.outcome is not Outcome.CONTINUE:
         return found
-    rows = _rows(mover, canary, rules, everything, due)
+    try:
+        rows = _rows(mover, canary, rules, everything, due)
+    except EvidenceError as error:
+        if not overdue:
+            raise
+        # Nothing new can be proven: the challenger does not keep its traffic for that.
+        text = f"The deadline is over, and the outcomes cannot be read: {error.problem}"
+        found.notices.append(Notice(text=text, level="danger"))
+        counted = canary.windows_of_step
+        found.decision = decide(canary.evidence, rule, step=canary.step, windows=counted, overdue=True)
+        return found
     unmet = sorted(name for name in rows.unmet if not canary.evidence.get(name, Evidence()).n0)
     if unmet:
         # A misspelt label makes every prediction right: the windows stay unread until it shows once.
