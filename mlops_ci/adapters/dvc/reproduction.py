@@ -119,10 +119,11 @@ class Reproduction:
         self._place_wanted()
         for one in self.wanted:
             # What stood here before need not be what dvc.lock names.
-            if one.cached and one.path not in self.store.placed and not self.store.cache.matches(one):
+            if one.path not in self.store.placed and not self.store.cache.matches(one):
+                again = f"`dvc checkout {one.path}`" if one.cached else "`dvc repro`, commit it with dvc.lock"
                 raise PipelineError(
                     f"{one.path} is not what dvc.lock names",
-                    remedy=f"Run `dvc checkout {one.path}`, or set `pipeline.reproduce: run`.",
+                    remedy=f"Run {again}, or set `pipeline.reproduce: run`.",
                 )
         return self._result(Steps())
 
