@@ -22,7 +22,7 @@ from mlops_ci.cli.session import Session, Unit, templates_of
 from mlops_ci.commands.tools import Tools
 from mlops_ci.core.drift.result import DriftReport
 from mlops_ci.core.report import Report
-from mlops_ci.errors import HoldoutError, ServiceError
+from mlops_ci.errors import HoldoutError, ServiceError, UsageError
 from mlops_ci.settings import Settings
 
 
@@ -164,6 +164,11 @@ def _pipeline(session: Session, unit: Unit) -> Pipeline:
 
     settings = unit.settings.pipeline
     project = (unit.root / settings.directory).resolve()
+    if not project.is_relative_to(session.repository.root.resolve()):
+        raise UsageError(
+            f"pipeline.directory: '{settings.directory:.200}' leads out of the repository",
+            remedy="name the folder of the DVC project in it",
+        )
     folder = project.relative_to(session.repository.root.resolve()).as_posix()
     config = None
     if session.on_forge and session.source.base:

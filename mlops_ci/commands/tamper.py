@@ -62,7 +62,8 @@ def approvals_needed(settings: Settings, tools: Tools, source: Source, config: s
         unreadable={path for at in stages for path in pipeline.unreadable_at(at)},
         workflows=[path for path in changed if _runs_the_gate(tools, path, (source.base, head))],
     )
-    return [change.text for change in found]
+    # Git's names are bytes: one that is no UTF-8 could not be written into any report.
+    return [change.text.encode("utf-8", "backslashreplace").decode() for change in found]
 
 
 def _runs_the_gate(tools: Tools, path: str, revisions: Sequence[str]) -> bool:

@@ -24,5 +24,13 @@ GREATER_IS_BETTER: dict[str, bool] = {
     "r2": True,
 }
 
+# These are in 0..1: no model loses more than 1.
+SHARES = frozenset(
+    {
+        *("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "false_positive_rate", "f1"),
+        *("roc_auc", "average_precision", "recall_at_fpr"),
+    }
+)
+
 # A difference of these has no usable sampling distribution; they are shown and never gate.
 REPORT_ONLY = frozenset({"expected_calibration_error"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -86,6 +86,13 @@ class MetricSettings(Block):
     fpr: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The false positive rate of `recall_at_fpr`."""
 
+    @field_validator("margin", "minimum", "maximum", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number, not yes or no")
+        return value
+
     @field_validator("margin")
     @classmethod
     def _margin(cls, value: float | str | None) -> float | str | None:
@@ -107,7 +114,7 @@ class MetricSettings(Block):
     def margin_value(self) -> tuple[float, bool]:
         """The margin as a number, and whether it is relative to the champion."""
         if isinstance(self.margin, str):
-            return _percent(self.margin), True
+            return _percent(self.margin), self.margin.endswith("%")
         return self.margin or 0.0, False
 
 

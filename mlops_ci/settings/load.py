@@ -24,6 +24,9 @@ from mlops_ci.settings.policy import between_blocks, metric_problems, to_policy
 REMEDY = "fix these keys; docs/reference/settings.md lists all of them"
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without object tags that refuses a key given twice (PyYAML would keep the last, in silence)."""
 
@@ -31,7 +34,8 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        # `<<` is no key: `flatten_mapping` puts what it names in its place.
+        key = "<<" if key_node.tag == _MERGE else loader.construct_object(key_node)
         if not isinstance(key, (str, int, float, bool, type(None))):
             raise yaml.constructor.ConstructorError(
                 None, None, "keys must be plain text", key_node.start_mark

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
 from mlops_ci.core.policy import OnDrift, OnInconclusive, OnNoChampion
-from mlops_ci.settings.block import Block, RelativePath
+from mlops_ci.settings.block import Alias, Block, RelativePath
 from mlops_ci.settings.canary import CanarySettings
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.examples import with_examples
@@ -21,11 +21,11 @@ class RegistrySettings(Block):
 
     model: str = Field(min_length=1)
     """Name of the registered model in MLflow."""
-    champion: str = "champion"
+    champion: Alias = "champion"
     """Alias of the version in production."""
-    challenger: str = "challenger"
+    challenger: Alias = "challenger"
     """Alias of the version that serves as a canary."""
-    reference: str = "reference"
+    reference: Alias = "reference"
     """Alias of the fixed reference champion that `gate.max_total_loss` speaks of."""
     tracking_uri: str | None = None
     """MLflow tracking server; the flag, the action's input and MLFLOW_TRACKING_URI come first."""
@@ -33,6 +33,13 @@ class RegistrySettings(Block):
     """MLflow registry, where it is not the tracking server."""
     experiment: str | None = None
     """Experiment of the candidates' runs; by default `mlops-ci/<model>`."""
+
+    @model_validator(mode="after")
+    def _aliases_differ(self) -> RegistrySettings:
+        """Refuse one alias in two roles: what moves one would move the other."""
+        if len({self.champion, self.challenger, self.reference}) < 3:
+            raise ValueError("`champion`, `challenger` and `reference` must be three different aliases")
+        return self
 
 
 class PipelineSettings(Block):
@@ -90,7 +97,7 @@ class GateSettings(Block):
     """Spend alpha over a stated number of uses of one holdout."""
     min_slice: int = Field(default=30, ge=2)
     """Smallest slice that is compared, in rows."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of resampling."""
 
     @field_validator("max_total_loss")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from mlops_ci.core.metric_names import GREATER_IS_BETTER, REPORT_ONLY
+from mlops_ci.core.metric_names import GREATER_IS_BETTER, REPORT_ONLY, SHARES
 from mlops_ci.core.policy import MetricPolicy, Policy, Strict
 from mlops_ci.settings.evaluation import EvaluationSettings, MetricSettings
 from mlops_ci.settings.model import GateSettings, Settings
@@ -41,9 +41,21 @@ def metric_problems(name: str, metric: MetricSettings) -> list[str]:
         )
     if metric.gate and metric.margin is None and metric.minimum is None and metric.maximum is None:
         problems.append(f"metrics.{name}.margin: missing; say which loss is acceptable, or `gate: false`")
+    if metric.gate and not custom and _accepts_all(kind, *metric.margin_value):
+        problems.append(
+            f"metrics.{name}.margin: {metric.margin} accepts any loss of {kind}; two points are 0.02, and"
+            " 2 % of the champion's value is '2%'"
+        )
     if kind in REPORT_ONLY and metric.gate:
         problems.append(f"metrics.{name}.gate: {kind} is reported, not gated; set `gate: false`")
     return problems
+
+
+def _accepts_all(kind: str, margin: float, relative: bool) -> bool:
+    """Return whether no model can lose more than a margin: guarding nothing for a slip of the pen."""
+    if relative:
+        return GREATER_IS_BETTER.get(kind, False) and margin >= 1
+    return kind in SHARES and margin >= 1
 
 
 def between_blocks(metrics: Any, gate: Any, evaluation: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from mlops_ci.settings.block import Block
+from mlops_ci.settings.block import Alias, Block
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -18,11 +18,11 @@ class EnvironmentSettings(Block):
     """Environment whose champion is promoted into this one; without it, what a check judged is."""
     model: str | None = Field(default=None, min_length=1)
     """Name of the registered model."""
-    champion: str | None = None
+    champion: Alias | None = None
     """Alias of the version in force."""
-    challenger: str | None = None
+    challenger: Alias | None = None
     """Alias of the version that serves as a canary."""
-    previous: str | None = None
+    previous: Alias | None = None
     """Alias of the version that a rollback goes to; with a `champion` of its own `<champion>-previous`."""
     tracking_uri: str | None = None
     """MLflow server of this environment; comes before flags, inputs and variables."""
@@ -51,7 +51,7 @@ class PromotionSettings(Block):
     """Git address of the history of promotions; by default the repository's own remote."""
     ledger_branch: str = Field(default="mlops-ci-ledger", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
     """Branch of that history."""
-    previous: str = "previous"
+    previous: Alias = "previous"
     """Alias of the version that a rollback goes to."""
     environments: dict[EnvironmentName, EnvironmentSettings] = {}
     """Environments by name, each with what is other there."""

@@ -92,3 +92,14 @@ def test_a_lock_merged_by_hand_is_seen_through_the_folder_between_two_stages(fol
     shutil.rmtree(clone.root / "data", ignore_errors=True)
     with pytest.raises(PipelineError, match=r"evaluate: data/prepared/test\.csv modified"):
         clone.pipeline().reproduce("verify", ["evaluate"], NEEDED)
+
+
+def test_a_folder_that_git_has_in_part_is_completed_before_it_is_compared(dvc_repo: DvcRepo) -> None:
+    dvc_repo.edit("dvc.yaml", "deps: [data/raw.csv,", "deps: [data,")
+    for path in ("dvc.yaml", *(f"src/{name}.py" for name in ("prepare", "train", "evaluate"))):
+        dvc_repo.write(path, (dvc_repo.root / path).read_text().replace("data/prepared", "prepared"))
+    shutil.rmtree(dvc_repo.root / "data/prepared")
+    dvc_repo.write("data/.gitignore", "/raw.csv\n")
+    clone = pushed(dvc_repo, lock=True).clone()
+    run = clone.pipeline().reproduce("verify", ["evaluate"], NEEDED)
+    assert {stage.state for stage in run.stages} == {"skipped", "restored"}

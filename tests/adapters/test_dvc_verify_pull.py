@@ -88,6 +88,14 @@ def test_pull_refuses_what_is_in_the_way(dvc_repo: DvcRepo) -> None:
         clone.pipeline().reproduce("pull", ["evaluate"], NEEDED)
 
 
+def test_pull_refuses_what_git_keeps_of_an_earlier_run(dvc_repo: DvcRepo) -> None:
+    clone = dvc_repo.clone()
+    assert clone.pipeline().reproduce("pull", ["evaluate"], [*NEEDED, "metrics.json"]).stages
+    clone.write("metrics.json", '{"accuracy": 0.99}')
+    with pytest.raises(PipelineError, match=r"metrics\.json is not what dvc\.lock names"):
+        clone.pipeline().reproduce("pull", ["evaluate"], [*NEEDED, "metrics.json"])
+
+
 def test_pull_of_what_was_never_pushed(dvc_repo: DvcRepo) -> None:
     clone = dvc_repo.clone()
     remove_from_remote(dvc_repo, "id,y_true")

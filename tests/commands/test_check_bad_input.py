@@ -1,5 +1,6 @@
 """What `mlops-ci check` cannot judge: one clear message, the right exit code, and never a pass."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -194,3 +195,22 @@ def test_settings_of_the_folder_above_are_pointed_at(guarded: GuardedRepo) -> No
 def test_a_mistyped_verb_is_suggested(guarded: GuardedRepo) -> None:
     done = guarded.call("chek")
     assert (done.code, "Did you mean 'check'?" in done.err) == (2, True)
+
+
+def test_a_project_outside_of_the_repository_is_refused(guarded: GuardedRepo) -> None:
+    text = (guarded.repo.root / "mlops-ci.yaml").read_text()
+    guarded.settle(**{"mlops-ci.yaml": text.replace("pipeline: {", "pipeline: {directory: ../other, ")})
+    done = guarded.check("--dry-run")
+    assert done.code == 2
+    assert "'../other' leads out of the repository" in done.out
+
+
+def test_a_name_that_is_no_utf8_can_be_told(guarded: GuardedRepo, tmp_path: Path) -> None:
+    guarded.change(**{"README.md": "Another text."})
+    folder = guarded.repo.root / ".github/workflows"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / os.fsdecode(b"gate\xff.yml")).write_text("jobs: {a: {steps: [{run: mlops-ci check}]}}\n")
+    guarded.repo.commit("A workflow")
+    done = guarded.check("--dry-run", "--output", str(tmp_path / "report.json"))
+    assert done.code == 3
+    assert "gate\\\\udcff.yml" in (tmp_path / "report.json").read_text()

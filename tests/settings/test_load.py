@@ -68,8 +68,15 @@ metrics:
         ("registry: {model: m}\nmetrics: {recall: {margin: 0.01}}\ngate: {max_total_loss: {recal: 0.01}}", "did you mean 'recall'?"),
         ("registry: {model: m}\nmetrics: {recall: {margin: 0.01}}\ngate: {max_total_loss: -1}", "must be a loss of 0 or more"),
         ("registry: {model: m}\nmetrics: {recall: {margin: 0.01, minimum: .nan}}", "minimum: must be a finite number"),
+        ("registry: {model: m}\nmetrics: {recall: {margin: yes}}", "margin: must be a number, not yes or no"),
+        ("registry: {model: m}\nmetrics: {recall: {margin: 2}}", "margin: 2.0 accepts any loss of recall"),
+        ("registry: {model: m}\nmetrics: {r2: {margin: '100%'}}", "margin: 100% accepts any loss of r2"),
+        ("registry: {model: m, champion: ''}\nmetrics: {recall: {margin: 0.01}}", "registry.champion: '' cannot be an alias"),
+        ("registry: {model: m, champion: v1}\nmetrics: {recall: {margin: 0.01}}", "registry.champion: 'v1' cannot be an alias"),
+        ("registry: {model: m, champion: x, reference: x}\nmetrics: {recall: {margin: 0.01}}", "three different aliases"),
+        ("registry: {model: m}\nmetrics: {recall: {margin: 0.01}}\ngate: {seed: -1}", "gate.seed: "),
         ("registry: {model: m}\nmetrics: {recall: {margin: 0.01, slices: true}}", "`evaluation.slices` names no column"),
-        ("models: [{registry: {model: m}, metrics: {f1: {margin: 1}}}, {registry: {model: m}, metrics: {f1: {margin: 1}}}]", "'m' occurs twice"),
+        ("models: [{registry: {model: m}, metrics: {f1: {margin: 0.1}}}, {registry: {model: m}, metrics: {f1: {margin: 0.1}}}]", "'m' occurs twice"),
         ("\x00", "not YAML"),
     ],
 )  # fmt: skip
@@ -83,6 +90,20 @@ def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
         load(tmp_path / "mlops-ci.yaml")
 
 
+def test_a_number_in_quotes_is_no_percentage() -> None:
+    policy = policy_from_mapping({"metrics": {"root_mean_squared_error": {"margin": "0.5"}}})
+    assert (
+        policy.metrics["root_mean_squared_error"].margin,
+        policy.metrics["root_mean_squared_error"].relative,
+    ) == (0.5, False)
+
+
+def test_a_merge_key_is_followed() -> None:
+    text = b"registry: {model: m}\nmetrics:\n  recall: &same {margin: 0.02, slices: false}\n  f1: {<<: *same, margin: 0.03}\n"
+    (settings,) = read_settings(text, "mlops-ci.yaml")
+    assert {name: metric.margin for name, metric in settings.metrics.items()} == {"recall": 0.02, "f1": 0.03}
+
+
 def test_a_percentage_is_a_relative_margin() -> None:
     policy = policy_from_mapping({"metrics": {"f1": {"margin": "2%"}}})
     assert policy.metrics["f1"].margin == pytest.approx(0.02)
@@ -91,7 +112,7 @@ def test_a_percentage_is_a_relative_margin() -> None:
 
 def test_policy_from_mapping_lists_problems_of_every_block() -> None:
     with pytest.raises(SettingsError) as caught:
-        policy_from_mapping({"metrics": {"f2": {"margin": 1}}, "gate": {"alpha": 2}, "pipelin": {}})
+        policy_from_mapping({"metrics": {"f2": {"margin": 0.1}}, "gate": {"alpha": 2}, "pipelin": {}})
     text = str(caught.value)
     assert "metrics.f2" in text
     assert "gate.alpha" in text
@@ -124,7 +145,7 @@ gate: {alpha: 0.4, on_inconclusive: pass}
 
 
 def test_what_a_file_of_several_models_says_of_reports_holds_for_each_that_says_nothing() -> None:
-    blocks = "- {registry: {model: a}, metrics: {f1: {margin: 1}}}\n- {registry: {model: b}, metrics: {f1: {margin: 1}}, report: {comment: separate}}\n"
+    blocks = "- {registry: {model: a}, metrics: {f1: {margin: 0.1}}}\n- {registry: {model: b}, metrics: {f1: {margin: 0.1}}, report: {comment: separate}}\n"
     one, two = read_settings(f"report: {{comment: together}}\nmodels:\n{blocks}".encode(), "file")
     assert (one.report.comment, two.report.comment) == ("together", "separate")
     assert any("models: unknown key" in p for p in problems(f"gate: {{}}\nmodels:\n{blocks}"))

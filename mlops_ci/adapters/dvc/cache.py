@@ -105,6 +105,11 @@ class Cache:
     def matches(self, tracked: Tracked) -> bool:
         """Return whether a path in the work tree has the checksum that dvc.lock records."""
         path = self.root / tracked.path
+        if not tracked.cached:
+            # Git keeps it: there is no listing, and before DVC 3 line ends were made equal in text.
+            return not tracked.checksum or (
+                path.exists() and tracked.checksum in (dvc_checksum(path), _unix_md5(path, tracked))
+            )
         if not tracked.checksum.endswith(".dir"):
             return path.is_file() and md5_of(path) == tracked.checksum
         if not path.is_dir() or not self._object(tracked, tracked.checksum).is_file():
@@ -192,6 +197,12 @@ def directory_md5(folder: Path, *, without: str | None = None) -> str:
 def dvc_checksum(path: Path) -> str:
     """Return DVC's checksum of a file or folder on disk."""
     return directory_md5(path) if path.is_dir() else md5_of(path)
+
+
+def _unix_md5(path: Path, tracked: Tracked) -> str | None:
+    if tracked.entry.get("hash") == "md5" or not path.is_file():
+        return None
+    return hashlib.md5(path.read_bytes().replace(b"\r\n", b"\n"), usedforsecurity=False).hexdigest()
 
 
 def _umask() -> int:

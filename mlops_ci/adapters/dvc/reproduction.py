@@ -83,6 +83,7 @@ class Reproduction:
 
     def verify(self) -> PipelineRun:
         """Verify that dvc.lock is current and that all its outputs are in the remote; run nothing."""
+        self.store.bring(self._parts_of_folders())
         self.project = self.store.with_listings(self.project, unlisted(self.project, self.upstream))
         done, plan = self.dvc.repro(self.targets, "--allow-missing", dry=True)
         if done.returncode != 0 and not reports_failed_stage(done):
@@ -109,6 +110,16 @@ class Reproduction:
         self._place_wanted()
         return self._result(plan)
 
+    def _parts_of_folders(self) -> list[Tracked]:
+        """Return what is not here of folders that stages read as a whole and git has in part.
+
+        DVC calls such a folder modified as long as anything in it is missing.
+        """
+        read = {dep for name in self.upstream for dep in self.project.stages[name].reads()}
+        partly = [path for path in read if (self.project.root / path).is_dir()]
+        tracked = self.project.tracked(self.upstream)
+        return [one for one in tracked if any(one.path.startswith(f"{path}/") for path in partly)]
+
     def pull(self) -> PipelineRun:
         """Trust dvc.lock and fetch its outputs; run nothing."""
         unknown = [name for name in self.selected if not self.project.stages[name].locked]
@@ -119,10 +130,11 @@ class Reproduction:
         self._place_wanted()
         for one in self.wanted:
             # What stood here before need not be what dvc.lock names.
-            if one.cached and one.path not in self.store.placed and not self.store.cache.matches(one):
+            if one.path not in self.store.placed and not self.store.cache.matches(one):
+                again = f"`dvc checkout {one.path}`" if one.cached else "`dvc repro`, commit it with dvc.lock"
                 raise PipelineError(
                     f"{one.path} is not what dvc.lock names",
-                    remedy=f"Run `dvc checkout {one.path}`, or set `pipeline.reproduce: run`.",
+                    remedy=f"Run {again}, or set `pipeline.reproduce: run`.",
                 )
         return self._result(Steps())
 
