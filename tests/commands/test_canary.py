@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from canary_parts import Guarded, guarded
 from mlflow_parts import client_of
-from promotion_parts import Story
+from promotion_parts import Story, scratch
 
 from mlops_ci.commands.canary import transitions
+from mlops_ci.commands.canary.look import look
 from mlops_ci.commands.champion import ChampionMover
 from mlops_ci.core.report import Report
 from mlops_ci.core.verdict import Result
@@ -109,6 +111,25 @@ def test_a_challenger_that_is_deleted_before_it_is_champion_was_not_promoted(
     assert report.headline.endswith("was stopped: version 2 was deleted before it was champion")
     assert report.details["promoted_version"] is None
     assert team.story.aliases()["champion"] == "1"
+    assert team.routed() == ("1", "", 0.0)
+
+
+def test_a_slow_deployment_does_not_undo_what_was_decided_meanwhile(team: Guarded) -> None:
+    team.start()
+    for _ in range(5):
+        team.hour()
+    stopped: list[Report] = []
+    with scratch() as folder:
+        tools = team.tools(folder)
+
+        def slow(command: str, variables: Mapping[str, str]) -> str:
+            if variables["MLOPS_CI_SHARE"] == "0.25" and not stopped:
+                stopped.append(team.stop())  # somebody's, while the wider share is being deployed
+            return str(tools.operate(command, variables))
+
+        look(team.story.settings, replace(tools, operate=slow), team.story.source(tools))
+    assert stopped
+    assert team.canary().outcome == "stop"
     assert team.routed() == ("1", "", 0.0)
 
 

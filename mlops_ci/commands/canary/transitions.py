@@ -91,8 +91,26 @@ def finish(mover: ChampionMover, history: History) -> tuple[History, str]:
         alias = mover.settings.registry.challenger
         if mover.registry.aliases(mover.model).get(alias) != canary.challenger:
             mover.registry.set_alias(mover.model, alias, canary.challenger)
-    trouble = route(mover, history, canary.champion, canary.challenger, float(details["share"]))
-    return (history, trouble) if trouble else (_committed(mover, history, canary), "")
+    routed = (canary.champion, canary.challenger, float(details["share"]))
+    trouble = route(mover, history, *routed)
+    if trouble:
+        return history, trouble
+    return _as_decided(mover, _committed(mover, history, canary), routed)
+
+
+def _as_decided(
+    mover: ChampionMover, history: History, routed: tuple[str, str, float]
+) -> tuple[History, str]:
+    """Route again what others decided meanwhile: a slow deployment has undone their work."""
+    now, champion = latest(history, mover.environment), mover.state(history).champion
+    if now is None:
+        return history, ""
+    if now.open is not None:
+        return finish(mover, history)
+    wanted = (now.champion, now.challenger, now.share)
+    if not now.share or champion not in (None, now.champion):
+        wanted = (champion or now.champion, "", 0.0)
+    return history, "" if wanted == routed else route(mover, history, *wanted)
 
 
 def _ended(mover: ChampionMover, history: History, canary: Canary) -> tuple[History, str]:
