@@ -203,23 +203,25 @@ def _numbers(name: str, values: Array, ids: Array) -> Array:
     """Return decimals, and numbers that were read as text, as floats; other numbers as they are."""
     if values.dtype.kind in "biuf":
         return values
-    try:
-        found = values.astype(np.float64)
-    except (TypeError, ValueError):
-        bad = next(place for place, value in enumerate(values.tolist()) if not _is_number(value))
+    found = _floats(values)
+    if found is None:
+        # Row by row in the array that was read: numpy takes text with a NUL for a number in some only.
+        bad = next(place for place in range(len(values)) if _floats(values[place : place + 1]) is None)
         raise InvalidEvaluationError(
             f"column '{name}' holds '{values[bad]!s:.40}' in row '{ids[bad]}', which is not a number"
-        ) from None
+        )
     _refuse_missing(name, found, ids)
-    return np.asarray(found)
+    return found
 
 
-def _is_number(value: Any) -> bool:
+def _floats(values: Array) -> Array | None:
+    """Return texts and objects as floats, or None if one of them is no number, or another kind (dates)."""
+    if values.dtype.kind not in "OUST":
+        return None
     try:
-        np.asarray(value).astype(np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True
+        return np.asarray(values.astype(np.float64))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _refuse_missing(name: str, values: Array, ids: Array) -> None:

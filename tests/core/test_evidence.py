@@ -1,6 +1,7 @@
 """Values as text, and the digests of it: whatever the file format, and in little room."""
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,20 @@ def test_digests_are_counted_once_an_evaluation(monkeypatch: pytest.MonkeyPatch)
     # Of some of its rows they are others, as if those had been read.
     some = one.take(np.array([0, 2]))
     assert holdout_digest(some) == holdout_digest(evaluation(id=np.array([2, 0]), target=np.array([0, 0])))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        np.array(["0.5", "0.6\x00"], dtype=object),
+        np.array([0.5, 10**400], dtype=object),
+        np.array(["2026-11-23", "2026-11-24"], dtype="M8[D]"),
+        np.array([0.5, 1j]),
+    ],
+)
+def test_what_numpy_takes_for_a_number_in_some_arrays_is_an_error(odd: Any) -> None:
+    with pytest.raises(InvalidEvaluationError, match=r"column .score. holds .* which is not a number"):
+        evaluation(id=["a", "b"], target=[0, 1], score=odd)
 
 
 def test_scores_and_weights_are_numbers_or_an_error() -> None:
