@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops_ci.adapters.data.frames import TableReader
-from mlops_ci.errors import PredictionsError
+from mlops_ci.adapters.data.sources import open_table
+from mlops_ci.errors import EvidenceError, PredictionsError
 
 CSV = """\
 id,y_true,y_pred,share,platform,day,ok,proba
@@ -103,6 +104,19 @@ def test_json_lines(tmp_path):
     got = TableReader().read(path)
     assert got["id"].tolist() == ["007", "008"]
     np.testing.assert_array_equal(got["x"], [1.5, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("null", 1), (' null\n{"a": 1}\n', 1), ('{"a": 1}\n\nnull\n', 3), ('{"a": 1}\n[1]', 2)]
+)
+def test_a_line_of_json_that_is_no_object_is_an_error(tmp_path, text, line):
+    """At a null in the first row of a block pyarrow's reader ends the whole process."""
+    path = tmp_path / "p.jsonl"
+    path.write_text(text)
+    with pytest.raises(PredictionsError, match=f"line {line} is no JSON object"):
+        TableReader().read(path)
+    with pytest.raises(EvidenceError, match=f"line {line} is no JSON object"), open_table(path):
+        pass
 
 
 def test_reading_does_not_import_pandas(csv):

@@ -29,6 +29,10 @@ MAX_BYTES = 8 * 2**30
 MISSING = ("", "NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "NaT", "<NA>")
 
 
+# The first character of a line, if it is another than an object's.
+_NO_OBJECT = re.compile(rb"^[ \t\r]*[^{ \t\r\n]", re.MULTILINE)
+
+
 def check_file(path: Path, error: type[MlopsCiError]) -> str:
     """Return the format of a file (``csv``, ``parquet``, ``feather``, ``json``), or raise `error`."""
     if not path.exists():
@@ -63,6 +67,32 @@ def _unfolded(path: Path) -> int:
     except (pa.ArrowException, OSError):
         return 0  # what it is not, its reader will say
     return size
+
+
+def require_json_objects(path: Path) -> None:
+    """Refuse JSON lines of which one is no object: at a ``null``, pyarrow's reader ends the whole process.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        As pyarrow does for what it cannot parse; it names the line.
+    """
+    rest, lines = b"", 0
+    with pa.input_stream(str(path), compression="detect") as stream:
+        while piece := stream.read(1 << 22):
+            rest += piece
+            whole = rest.rfind(b"\n") + 1
+            _refuse_other(rest[:whole], lines)
+            lines += rest.count(b"\n", 0, whole)
+            rest = rest[whole:]
+    _refuse_other(rest, lines)
+
+
+def _refuse_other(text: bytes, lines: int) -> None:
+    found = _NO_OBJECT.search(text.removeprefix(b"\xef\xbb\xbf") if not lines else text)
+    if found:
+        number = lines + text.count(b"\n", 0, found.end()) + 1
+        raise pa.ArrowInvalid(f"line {number} is no JSON object")
 
 
 def file_format(name: str, start: bytes, error: type[MlopsCiError]) -> str:

@@ -18,6 +18,7 @@ from mlops_ci.adapters.data.file_formats import (
     csv_parsing,
     first_line,
     require_columns,
+    require_json_objects,
 )
 from mlops_ci.core.evidence import canonical
 from mlops_ci.errors import PredictionsError
@@ -126,6 +127,7 @@ def _load(path: Path, kind: str, columns: Sequence[str] | None, text: Sequence[s
         else:
             from pyarrow.json import read_json  # noqa: PLC0415
 
+            require_json_objects(path)
             table = read_json(path)
         present = table.schema.names  # a name that is not UTF-8 shows only now
     except (pa.ArrowException, OSError, ValueError) as problem:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlops_ci.adapters.data.arrow_arrays import empty_as_null
-from mlops_ci.adapters.data.file_formats import MISSING, csv_parsing, require_columns
+from mlops_ci.adapters.data.file_formats import MISSING, csv_parsing, require_columns, require_json_objects
 from mlops_ci.adapters.data.tables import ArrowTable, Table
 from mlops_ci.errors import EvidenceError
 
@@ -61,6 +61,7 @@ def spool_json(path: Path, target: Path) -> Table:
     """Stream JSON lines."""
     from pyarrow import json  # noqa: PLC0415
 
+    require_json_objects(path)
     options = json.ReadOptions(use_threads=False, block_size=16 * 2**20)
     if not hasattr(json, "open_json"):
         return ArrowTable(json.read_json(path, read_options=options), str(path))
