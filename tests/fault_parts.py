@@ -316,7 +316,7 @@ def world(
             )
             import boto3
 
-            client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{s3}")
+            client = boto3.session.Session().client("s3", endpoint_url=f"http://127.0.0.1:{s3}")
         templates = _templates(folder, server, dvc_template, proxies.get("s3"), patient=patient)
         git = stack.enter_context(GitServer(folder, writers=[""]))
         github = stack.enter_context(GitHub())

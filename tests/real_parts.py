@@ -68,7 +68,8 @@ def s3_store(folder: Path) -> Iterator[int]:
     # Of a second store on the machine the ports of these are taken; and it would report statistics of itself.
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     with running(command, folder / "weed.log", cwd=folder):
-        client = boto3.client(
+        # A session of its own: the default one's requests are held to our patience.
+        client = boto3.session.Session().client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{ports[0]}",
             aws_access_key_id=KEY,
