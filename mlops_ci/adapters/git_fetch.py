@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_ci.adapters.git_remote import remote_environment
+from mlops_ci.adapters.git_remote import GitCommand, remote_environment
 
 _TIMEOUT = 300
 
@@ -26,21 +24,16 @@ def fetch_change(
     token
         For that remote alone; it stands in no argument list and in no file.
     """
-    git = shutil.which("git", path=environ.get("PATH")) or "git"
-    options = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
-    trusted = ("-c", f"safe.directory={root}")  # in a container it may belong to another user
-    fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+    git = GitCommand(
+        root,
+        remote_environment(url, token, environ),
+        path=environ.get("PATH"),
+        # In a container the checkout may belong to another user.
+        options=("gc.auto=0", f"safe.directory={root}"),
+        timeout=_TIMEOUT,
+    )
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
     wanted = f"+{reference}:refs/mlops-ci/{reference.removeprefix('refs/')}"
-    try:
-        done = subprocess.run(
-            [git, *options, *trusted, *fetch, "--", url, wanted],
-            cwd=root,
-            env=remote_environment(url, token, environ),
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer in {_TIMEOUT} s"
+    done = git.run("fetch", *options, "--", url, wanted)
     said = " ".join(done.stderr.decode(errors="replace").split())
     return "" if done.returncode == 0 else said[-300:] or "it said nothing"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mlops_ci.cli.demo_runner import call, step
+from mlops_ci.cli.demo_runner import call
 from mlops_ci.demo.repository import DemoRepository
+from mlops_ci.demo.story import Story, timed
 from mlops_ci.errors import UsageError
+
+step = partial(timed, click.echo)
 
 # Name of the branch: what it changes, the commit's message, and what to expect.
 CHANGES = {
@@ -109,7 +113,6 @@ def _loop(folder: Path) -> int:
     from mlops_ci.demo.loop import START, Loop  # noqa: PLC0415
     from mlops_ci.demo.page import write_page  # noqa: PLC0415
     from mlops_ci.demo.production import Production, written  # noqa: PLC0415
-    from mlops_ci.demo.story import Story  # noqa: PLC0415
 
     repository = DemoRepository(folder, BIKES)
     production = Production(repository, START)

@@ -5,29 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
-
-import click
 
 from mlops_ci.demo.repository import DemoRepository, demo_environment
 
 # In a job of a forge too, the throw-away repository is nobody's: nothing is posted there.
 FORGES = ("GITHUB_ACTIONS", "GITLAB_CI")
-
-
-@contextlib.contextmanager
-def step(title: str) -> Iterator[None]:
-    """Print what is being done, and how long it took."""
-    click.echo(f"{title} ...", nl=False)
-    start = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        click.echo(" failed")
-        raise
-    click.echo(f" {time.monotonic() - start:.1f} s")
 
 
 def call(

@@ -15,7 +15,7 @@ from mlops_ci.adapters.onboarding.inspect import forge_of
 from mlops_ci.adapters.onboarding.probes import ServiceProbes, github_client, parsed_workflows
 from mlops_ci.adapters.onboarding.work_tree import LocalWorkTree
 from mlops_ci.cli.addresses import connection_to
-from mlops_ci.cli.patterns import within
+from mlops_ci.cli.patterns import lies_above, within
 from mlops_ci.cli.session import Session, Unit
 from mlops_ci.cli.wiring import tools_for
 from mlops_ci.commands import doctor
@@ -64,8 +64,8 @@ def _units(repository: GitRepository, options: Mapping[str, Any]) -> tuple[list[
     top, pattern = repository.root, options["config"]
     paths = sorted(top.glob(within(top, pattern)))
     if not paths:
-        elsewhere = Path.cwd().resolve() != top.resolve() and (top / pattern).is_file()
-        remedy = f"Run this in {top}, where it is." if elsewhere else "Write one with `mlops-ci init`."
+        above = lies_above(top, pattern)
+        remedy = f"Run this in {top}, where it is." if above else "Write one with `mlops-ci init`."
         return [], [failed(pattern, "there is no such file here", remedy)]
     units: list[Unit] = []
     checks: list[Check] = []

@@ -30,6 +30,11 @@ def within(root: Path, pattern: str) -> str:
     return relative
 
 
+def lies_above(root: Path, config: str) -> bool:
+    """Return whether settings that are not in the present folder are in the repository's own."""
+    return Path.cwd().resolve() != root.resolve() and (root / config).is_file()
+
+
 def glob_matches(name: str, pattern: str) -> bool:
     """Return whether a path is meant by a pattern, as `Path.glob` has it: all of the path, and not its end.
 

@@ -16,7 +16,7 @@ from mlops_ci.adapters.forges.terminal import TerminalConsole, TerminalForge
 from mlops_ci.adapters.git import GitRepository
 from mlops_ci.adapters.git_fetch import fetch_change
 from mlops_ci.adapters.ports import Console, Forge
-from mlops_ci.cli.patterns import glob_matches, within
+from mlops_ci.cli.patterns import glob_matches, lies_above, within
 from mlops_ci.commands.tools import utc_now
 from mlops_ci.core.report import Notice, Source
 from mlops_ci.errors import SettingsError, UsageError
@@ -151,10 +151,8 @@ def units(session: Session, config: str, only: str | None = None) -> list[Unit]:
     here = [path.relative_to(repository.root).as_posix() for path in repository.root.glob(pattern)]
     names = sorted({name for name in (*there, *here) if glob_matches(name, pattern)})
     if not names:
-        elsewhere = pattern != config and (repository.root / config).is_file()
-        remedy = (
-            f"run this in {repository.root}, where it is" if elsewhere else "write one with `mlops-ci init`"
-        )
+        above = lies_above(repository.root, config)
+        remedy = f"run this in {repository.root}, where it is" if above else "write one with `mlops-ci init`"
         raise SettingsError(config, ["there is no such file here"], remedy=remedy)
     found = [_there(session, unit) for name in names for unit in _units_of(session, name)]
     models = [unit.settings.registry.model for unit in found]

@@ -29,6 +29,19 @@ class Verb(Protocol):
         """Return its exit code, and its report as plain values."""
 
 
+@contextmanager
+def timed(say: Callable[..., None], what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    say(f"{what} ...", nl=False)
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        say(" failed")
+        raise
+    say(f" {time.monotonic() - start:.1f} s")
+
+
 @dataclass(kw_only=True)
 class Story:
     """The story so far.
@@ -59,14 +72,8 @@ class Story:
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Print what is being done, and how long it took."""
-        self.say(f"  {what} ...", nl=False)
-        start = time.monotonic()
-        try:
+        with timed(self.say, f"  {what}"):
             yield
-        except BaseException:
-            self.say(" failed")
-            raise
-        self.say(f" {time.monotonic() - start:.1f} s")
 
     def run(self, *arguments: str, ends: int = 0) -> Mapping[str, Any]:
         """Run a verb and return its report.

@@ -28,7 +28,6 @@ FORMATS = {
 MAX_BYTES = 8 * 2**30
 MISSING = ("", "NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "NaT", "<NA>")
 
-
 # The first character of a line, if it is another than an object's.
 _NO_OBJECT = re.compile(rb"^[ \t\r]*[^{ \t\r\n]", re.MULTILINE)
 

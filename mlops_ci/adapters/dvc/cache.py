@@ -177,21 +177,26 @@ def listing(folder: Path, *, without: str | None = None) -> bytes:
         for path in folder.rglob("*")
         if path.is_file() and without not in path.relative_to(folder).parts
     }
-    entries = [{"md5": md5_of(path), "relpath": name} for name, path in sorted(files.items())]
-    return json.dumps(entries, sort_keys=True).encode()
+    return _written({name: md5_of(path) for name, path in files.items()})
 
 
 def listing_md5(files: Mapping[str, str]) -> str:
     """Return DVC's name for a folder of these files: MD5 by path."""
-    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
-    return (
-        f"{hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest()}.dir"
-    )
+    return _named(_written(files))
 
 
 def directory_md5(folder: Path, *, without: str | None = None) -> str:
     """Return DVC's name for a folder: the MD5 of its listing, with ``.dir``."""
-    return f"{hashlib.md5(listing(folder, without=without), usedforsecurity=False).hexdigest()}.dir"
+    return _named(listing(folder, without=without))
+
+
+def _written(files: Mapping[str, str]) -> bytes:
+    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
+    return json.dumps(entries, sort_keys=True).encode()
+
+
+def _named(listed: bytes) -> str:
+    return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
 
 
 def dvc_checksum(path: Path) -> str:

@@ -140,11 +140,12 @@ class Project:
     def folder_of(self, path: str) -> Tracked | None:
         """Return the tracked folder that a path lies in: of a .dvc file, or the output of a stage."""
         outs = (out for stage in self.stages.values() for out in stage.outs)
-        return next((one for one in (*self.data, *outs) if path.startswith(f"{one.path}/")), None)
+        return _around(path, (*self.data, *outs))
 
     def data_around(self, path: str) -> str | None:
         """Return the checksum of the .dvc file's folder that a path lies in, or None if it lies in none."""
-        return next((one.checksum for one in self.data if path.startswith(f"{one.path}/")), None) or None
+        folder = _around(path, self.data)
+        return (folder.checksum or None) if folder else None
 
     def described(self, address: str) -> Stage:
         """Return a stage for the lineage, with its inputs from outside the pipeline listed separately."""
@@ -177,6 +178,10 @@ class Project:
 def overlap(one: str, other: str) -> bool:
     """Return whether one path is the other, or lies in it."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _around(path: str, tracked: Iterable[Tracked]) -> Tracked | None:
+    return next((one for one in tracked if path.startswith(f"{one.path}/")), None)
 
 
 def _makers(path: str, makers: Mapping[str, str]) -> set[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlops_ci.core.gate.align import mismatch, not_finite, same_predictions
 from mlops_ci.core.gate.alike import by_rows, can_differ, unchanged_findings
-from mlops_ci.core.gate.decision import correct_family, decide
-from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, missing, with_sentence
+from mlops_ci.core.gate.decision import decide
+from mlops_ci.core.gate.draft import Draft, draft_limits, draft_of, findings_of, missing, with_sentence
 from mlops_ci.core.gate.judge import judge_pair, rules_of
 from mlops_ci.core.gate.metrics import UnknownMetricError
 from mlops_ci.core.gate.results import Context, Evidence, Results, as_results
@@ -97,13 +97,7 @@ def _judged(
     for name in policy.metrics:
         overall += judged[name] if name in judged else scalar_drafts(name, champion, candidate, policy)
     overall += _since_reference(candidate, policy, around)
-    families = [overall, sliced]
-    findings: list[Finding] = list(settled)
-    for family in families:
-        corrected = correct_family([draft.finding for draft in family], alpha)
-        findings += [
-            with_sentence(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)
-        ]
+    findings = [*settled, *findings_of(overall, alpha), *findings_of(sliced, alpha)]
     findings += [with_sentence(draft.finding, draft, alpha) for draft in gaps]
     verdict = decide(findings, policy, notices=said)
     return one_bit(verdict) if policy.strict and policy.strict.adaptivity == "full" else verdict

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mlops_ci.core.gate.decision import outcome_of
+from mlops_ci.core.gate.decision import correct_family, outcome_of
 from mlops_ci.core.gate.estimate import Estimate, Level, Rules
 from mlops_ci.core.gate.messages import sentence
 from mlops_ci.core.gate.power import minimum_detectable_loss, rows_needed
@@ -126,6 +127,12 @@ def missing(name: str, rule: MetricPolicy, why: str, *, part: str | None = None)
             message=f"{name} could not be compared: {why}.",
         )
     )
+
+
+def findings_of(family: Sequence[Draft], alpha: float) -> list[Finding]:
+    """Return the findings of one family of drafts: corrected for their number, each with its sentence."""
+    corrected = correct_family([draft.finding for draft in family], alpha)
+    return [with_sentence(finding, draft, alpha) for finding, draft in zip(corrected, family, strict=True)]
 
 
 def with_sentence(finding: Finding, draft: Draft, alpha: float) -> Finding:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from mlops_ci.core.gate.align import not_finite
 from mlops_ci.core.gate.alike import by_rows
 from mlops_ci.core.gate.compare import incomparable, scalar_drafts
-from mlops_ci.core.gate.decision import correct_family, decide
-from mlops_ci.core.gate.draft import Draft, with_sentence
+from mlops_ci.core.gate.decision import decide
+from mlops_ci.core.gate.draft import Draft, findings_of
 from mlops_ci.core.gate.judge import judge_pair
 from mlops_ci.core.gate.results import Functions, Results
 from mlops_ci.core.policy import Policy
@@ -34,14 +34,7 @@ def limits_alone(candidate: Results, policy: Policy, functions: Functions) -> Ve
     for name in limited:
         found = judged[name] if name in judged else scalar_drafts(name, candidate, candidate, narrow)
         drafts += [one for one in found if one.finding.versus == "limit" or _unknown(one)]
-    findings = correct_family([one.finding for one in drafts], policy.alpha)
-    return decide(
-        [
-            with_sentence(finding, draft, policy.alpha)
-            for finding, draft in zip(findings, drafts, strict=True)
-        ],
-        policy,
-    )
+    return decide(findings_of(drafts, policy.alpha), policy)
 
 
 def _unknown(draft: Draft) -> bool:
